@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """One or more mistakes in what a user gave: each line says what was given, the rule and the remedy."""
 
     def __init__(self, *mistakes: str) -> None:

@@ -1,0 +1,89 @@
+"""A backbone's blocks, its neck and a head, split at the frozen boundary into prefix and suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class Classifier(nn.Module):
+    """`blocks -> neck -> head`, of which the first `frozen` blocks are frozen.
+
+    Frozen means `requires_grad=False` and eval mode (BatchNorm, dropout, stochastic depth), also after `.train()`.
+    When all blocks are frozen, so is the neck (pooling and whatever parameters it has).
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        neck: nn.Module,
+        head: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.neck = neck
+        self.head = head
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.frozen = 0
+        self.batch_norm_frozen = False
+
+    def freeze(self, frozen: int, *, batch_norm_frozen: bool = False) -> None:
+        """Freeze the first `frozen` blocks and train the rest; `batch_norm_frozen` keeps all BatchNorm statistics."""
+        self.frozen = frozen
+        self.batch_norm_frozen = batch_norm_frozen
+        self.requires_grad_(True)
+        for part in self._frozen_parts:
+            part.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """As `nn.Module.train`, but what is frozen stays in eval mode."""
+        super().train(mode)
+        for part in self._frozen_parts:
+            part.eval()
+        if self.batch_norm_frozen:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+    @property
+    def wholly_frozen(self) -> bool:
+        """Whether only the head is trained."""
+        return self.frozen == len(self.blocks)
+
+    @property
+    def trained_backbone(self) -> list[nn.Module]:
+        """The blocks (and neck) of the suffix, without the head."""
+        return [] if self.wholly_frozen else [*self.blocks[self.frozen :], self.neck]
+
+    @property
+    def _frozen_parts(self) -> list[nn.Module]:
+        return [*self.blocks[: self.frozen], *([self.neck] if self.wholly_frozen else [])]
+
+    def prefix(self, images: torch.Tensor) -> torch.Tensor:
+        """`[n, 3, size, size]` in 0..1 -> output of the last frozen block (`[n, features]` when all are frozen)."""
+        x = (images - self.mean) / self.std
+        for block in self.blocks[: self.frozen]:
+            x = block(x)
+        return self.neck(x) if self.wholly_frozen else x
+
+    def suffix(self, x: torch.Tensor) -> torch.Tensor:
+        """Output of `prefix` -> logits `[n, labels]`."""
+        if not self.wholly_frozen:
+            for block in self.blocks[self.frozen :]:
+                x = block(x)
+            x = self.neck(x)
+        return self.head(x)  # type: ignore[no-any-return]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """`[n, 3, size, size]` in 0..1 -> logits `[n, labels]`."""
+        return self.suffix(self.prefix(images))

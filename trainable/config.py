@@ -1,0 +1,190 @@
+"""One trial, fully decided: everything that `train_trial` needs to know and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from .augment import Augment
+from .backbones import backbone_facts
+from .errors import UserError, nearest
+from .freezing import Freeze, blocks_to_freeze
+from .heads import Head, LinearHead
+from .losses import Loss, Task
+from .optim import AdamW, ConstantSchedule, LearningRate, Optimizer, Schedule
+from .strict import Strict
+
+
+class Stage(Strict):
+    """A stretch of training with its own frozen blocks and learning rate; optimiser and schedule start anew in it."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    freeze: Freeze | None = None
+    """None: the config's `freeze`"""
+    lr: LearningRate | None = None
+    """None: the config's `optimizer.lr`"""
+
+
+class TrialConfig(Strict):
+    """The hyperparameters of one trial."""
+
+    backbone: str
+    """a row of BACKBONES or `timm:<name>`"""
+    pretrained: bool = True
+    image_size: Annotated[int, Field(ge=16, le=1024)] = 224
+    """pixels; images are square"""
+    freeze: Freeze = "all"
+    """leading blocks that are frozen: a number, `all`, or a share such as `50%` (rounded down)"""
+    head_warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    """epochs in which the whole backbone is frozen before `freeze` takes effect"""
+    stages: tuple[Stage, ...] = ()
+    """two-stage fine-tuning and the like; instead of `head_warmup_epochs`"""
+    head: Head = LinearHead()
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = ConstantSchedule()
+    loss: Loss = Loss()
+    augment: Augment = "none"
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = 32
+    micro_batch: Annotated[int, Field(ge=1)] | None = None
+    """images that pass the network at once; gradients add up to `batch_size`"""
+    batch_norm: Literal["train", "frozen"] = "train"
+    """whether trained blocks' BatchNorm learns its statistics or keeps the pretrained ones"""
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """the horizon of the schedule"""
+    patience_epochs: Annotated[int, Field(ge=1)] | None = None
+    """epochs without a better objective after which the trial ends"""
+    thresholds: Literal["half", "fitted"] = "half"
+    """multi-label decisions at 0.5 or at a threshold fitted per label on validation"""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """keys initialisation, dropout and the order of images"""
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, name: str) -> str:
+        backbone_facts(name)
+        return name
+
+    @model_validator(mode="after")
+    def _fits(self) -> TrialConfig:
+        blocks = backbone_facts(self.backbone).blocks
+        if blocks is not None:
+            for freeze in (self.freeze, *(stage.freeze for stage in self.stages if stage.freeze is not None)):
+                blocks_to_freeze(freeze, blocks, self.backbone)
+        if self.stages and self.head_warmup_epochs:
+            raise ValueError("give either stages or head_warmup_epochs, not both: a warm-up is a first stage")
+        if self.stages and sum(stage.epochs for stage in self.stages) != self.epochs:
+            total = sum(stage.epochs for stage in self.stages)
+            raise ValueError(f"the stages last {total} epochs but epochs is {self.epochs}: make them equal")
+        if self.head_warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"head_warmup_epochs is {self.head_warmup_epochs} but epochs is {self.epochs}: leave at least one epoch"
+            )
+        return self
+
+    @property
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages that this trial goes through, each with its freeze and learning rate filled in."""
+        if self.stages:
+            stages = self.stages
+        elif self.head_warmup_epochs:
+            rest = self.epochs - self.head_warmup_epochs
+            stages = (Stage(epochs=self.head_warmup_epochs, freeze="all"), Stage(epochs=rest))
+        else:
+            stages = (Stage(epochs=self.epochs),)
+        return tuple(
+            Stage(
+                epochs=stage.epochs,
+                freeze=self.freeze if stage.freeze is None else stage.freeze,
+                lr=stage.lr or self.optimizer.lr,
+            )
+            for stage in stages
+        )
+
+    def mistakes_for(self, task: Task) -> list[str]:
+        """What in this config does not fit the task, one line each; empty when all does."""
+        mistakes = []
+        if task == "multiclass" and not isinstance(self.loss.pos_weight, str):
+            mistakes.append(
+                f"loss.pos_weight: {self.loss.pos_weight} is a number, which multi-class has no positives for; "
+                "use none, balanced or sqrt_balanced"
+            )
+        if task == "multiclass" and self.thresholds == "fitted":
+            mistakes.append("thresholds: fitted needs a multi-label task; use half")
+        return mistakes
+
+
+def parse_config(fields: Mapping[str, Any]) -> TrialConfig:
+    """A config from plain fields.
+
+    Raises:
+        UserError: every mistake at once, one line each by dotted path.
+    """
+    try:
+        return TrialConfig.model_validate(fields)
+    except ValidationError as error:
+        raise UserError(*config_mistakes(error)) from None
+
+
+def config_mistakes(error: ValidationError) -> list[str]:
+    """pydantic's findings as lines of `dotted.path: what, rule; did you mean`."""
+    return [_mistake(finding) for finding in error.errors()]
+
+
+def _mistake(finding: Any) -> str:
+    path, owner = _place(finding["loc"])
+    dotted = ".".join(path)
+    if finding["type"] == "extra_forbidden":
+        fields = sorted(owner.model_fields)
+        name = type_name(owner)
+        return f"{dotted}: {name} has no field {path[-1]!r}{nearest(path[-1], fields)} (fields: {', '.join(fields)})"
+    if finding["type"] == "missing":
+        return f"{dotted}: is required"
+    if finding["type"] == "union_tag_invalid":
+        given, kinds = finding["ctx"]["tag"], finding["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{dotted}.kind: {given!r} is not one of {', '.join(kinds)}{nearest(str(given), kinds)}"
+    if finding["type"] == "union_tag_not_found":
+        return f"{dotted}.kind: is required (one of {', '.join(choices(TrialConfig.model_fields[path[0]].annotation))})"
+    message = finding["msg"].removeprefix("Value error, ")
+    if not dotted:  # a rule over several fields names them itself
+        return message
+    given = finding.get("input")
+    shown = "" if isinstance(given, dict | list | tuple | Strict) else f" (given: {given!r})"
+    return f"{dotted}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _place(location: tuple[Any, ...]) -> tuple[list[str], type[BaseModel]]:
+    """The dotted path that a finding is about, and the model that owns its last part.
+
+    pydantic puts the chosen member of a union into the path (`head.linear.width`); its author wrote `head.width`.
+    """
+    owner: type[BaseModel] = TrialConfig
+    members: dict[str, type[BaseModel]] = {}
+    path: list[str] = []
+    for part in map(str, location):
+        if part in members:
+            owner, members = members[part], {}
+            continue
+        path.append(part)
+        field = owner.model_fields.get(part)
+        members = choices(field.annotation) if field else members
+        if len(members) == 1:  # a plain part, not a union
+            owner = next(iter(members.values()))
+    return path, owner
+
+
+def choices(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The models that a field may hold, by their `kind` (or by name for one without)."""
+    models = [member for member in (annotation, *get_args(annotation)) if _is_model(member)]
+    return {type_name(model): model for model in models}
+
+
+def type_name(model: type[BaseModel]) -> str:
+    """A choice's `kind`, or `a loss`, `a stage` and so on for parts that come in one kind."""
+    kind = model.model_fields.get("kind")
+    return get_args(kind.annotation)[0] if kind else f"a {model.__name__.removeprefix('Trial').lower()}"
+
+
+def _is_model(member: Any) -> bool:
+    return isinstance(member, type) and issubclass(member, BaseModel)

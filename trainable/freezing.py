@@ -1,0 +1,85 @@
+"""What is frozen when: how a config's `freeze` becomes a number of blocks, and the frozen prefix's one function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BeforeValidator
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from .classifier import Classifier
+    from .optim import ParameterGroups
+
+CHUNK_IMAGES = 32
+"""The frozen prefix always sees this many images at once (padded), so that a batch's company changes no bit."""
+
+
+def _parse_freeze(given: object) -> object:
+    """`all`, a count of blocks or a share such as `50%`, checked; what it means depends on the backbone."""
+    if given == "all" or (isinstance(given, int) and not isinstance(given, bool) and given >= 0):
+        return given
+    if isinstance(given, str) and given.endswith("%"):
+        share = given[:-1].strip()
+        if share.replace(".", "", 1).isdigit() and 0 <= float(share) <= 100:
+            return f"{share}%"
+    raise ValueError("must be a number of blocks (0 or more), 'all', or a share of the blocks such as '50%'")
+
+
+Freeze = Annotated[int | str, BeforeValidator(_parse_freeze)]
+
+
+def blocks_to_freeze(freeze: int | str, blocks: int, backbone: str) -> int:
+    """The number of leading blocks that `freeze` means for a backbone of so many blocks.
+
+    Raises:
+        UserError: more blocks than there are.
+    """
+    if freeze == "all":
+        return blocks
+    if isinstance(freeze, str):
+        return int(blocks * float(freeze.rstrip("%")) / 100)
+    if freeze > blocks:
+        raise UserError(
+            f"freeze: {freeze} is more than the {blocks} blocks of {backbone}; give 0 to {blocks}, or 'all'"
+        )
+    return freeze
+
+
+def frozen_features(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
+    """Output of the frozen prefix for `images` (`[n, 3, size, size]` in 0..1), in fixed padded chunks.
+
+    The same shapes reach every kernel whatever the batch, so an image's features do not depend on its company:
+    cached, recomputed, or in another order, they are the same.
+    """
+    import torch
+
+    with torch.no_grad():
+        chunks = [_padded_prefix(classifier, chunk) for chunk in torch.split(images, CHUNK_IMAGES)]
+    return torch.cat(chunks)
+
+
+def _padded_prefix(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    padding = images.new_zeros(CHUNK_IMAGES - len(images), *images.shape[1:])
+    return classifier.prefix(torch.cat([images, padding]))[: len(images)]
+
+
+def parameter_groups(classifier: Classifier, lr: float, head_lr: float, weight_decay: float) -> ParameterGroups:
+    """Trained parameters as optimiser groups: backbone and head at their rates, decay on matrices only."""
+    groups: ParameterGroups = []
+    for modules, rate in ((classifier.trained_backbone, lr), ([classifier.head], head_lr)):
+        for decays, decay in ((True, weight_decay), (False, 0.0)):
+            chosen = [p for p in _parameters(modules) if p.requires_grad and (p.ndim >= 2) == decays]
+            if chosen:
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    return groups
+
+
+def _parameters(modules: list[nn.Module]) -> list[nn.Parameter]:
+    return [parameter for module in modules for parameter in module.parameters()]

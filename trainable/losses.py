@@ -1,0 +1,83 @@
+"""The loss: binary cross-entropy for multi-label, cross-entropy for multi-class, and how positives are weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import BeforeValidator, Field
+
+from .strict import Strict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+Task = Literal["multilabel", "multiclass"]
+Balance = Literal["none", "balanced", "sqrt_balanced"]
+
+
+def _parse_pos_weight(given: object) -> object:
+    if given in get_args(Balance) or (isinstance(given, int | float) and 0 < given <= 1e4):
+        return given
+    raise ValueError("must be none, balanced, sqrt_balanced or a number above 0 and up to 10000")
+
+
+PosWeight = Annotated[Balance | float, BeforeValidator(_parse_pos_weight)]
+
+
+class Loss(Strict):
+    """BCE-with-logits (multi-label) or cross-entropy (multi-class), weighed by the training split's label counts."""
+
+    pos_weight: PosWeight = "none"
+    """weight of positives, `balanced` = negatives / positives; multi-class: the same names weigh classes"""
+    pos_weight_cap: Annotated[float, Field(ge=1)] = 20.0
+    """no weight exceeds this, so that a label seen once cannot drown the rest"""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def weights(self, task: Task, positives: np.ndarray, images: int) -> np.ndarray | None:
+        """One weight a label, `[labels]` float32, from training-split counts; None when nothing is weighed."""
+        import numpy as np
+
+        if self.pos_weight == "none":
+            return None
+        counts = np.maximum(positives.astype(np.float64), 1.0)
+        if isinstance(self.pos_weight, float | int):
+            weights = np.full(len(counts), float(self.pos_weight))
+        elif task == "multilabel":
+            weights = np.maximum(images - positives, 1.0) / counts
+        else:
+            weights = images / (len(counts) * counts)
+        if self.pos_weight == "sqrt_balanced":
+            weights = np.sqrt(weights)
+        capped: np.ndarray = np.minimum(weights, self.pos_weight_cap).astype(np.float32)
+        return capped
+
+    def build(self, task: Task, positives: np.ndarray, images: int, device: torch.device) -> LossFunction:
+        """The training loss on logits `[batch, labels]`; targets float `[batch, labels]` or class indices `[batch]`."""
+        import torch
+        from torch.nn import functional
+
+        found = self.weights(task, positives, images)
+        weights = None if found is None else torch.from_numpy(found).to(device)
+        smoothing = self.label_smoothing
+
+        def binary_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            softened = targets * (1 - smoothing) + 0.5 * smoothing
+            return functional.binary_cross_entropy_with_logits(logits, softened, pos_weight=weights)
+
+        def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return functional.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing)
+
+        return binary_cross_entropy if task == "multilabel" else cross_entropy
+
+
+def unweighted_loss(logits: torch.Tensor, targets: torch.Tensor, task: Task) -> torch.Tensor:
+    """The loss that is reported and watched: mean over images, neither weighted nor smoothed (rule 3)."""
+    from torch.nn import functional
+
+    if task == "multilabel":
+        return functional.binary_cross_entropy_with_logits(logits, targets)
+    return functional.cross_entropy(logits, targets)
