@@ -55,7 +55,8 @@ class ImageDataset:
         targets = self.targets[self.split[split]]
         if self.task == "multiclass":
             return np.bincount(targets.astype(np.int64), minlength=len(self.labels))
-        return targets.sum(axis=0, dtype=np.float64).astype(np.int64)
+        counts: npt.NDArray[np.int64] = np.count_nonzero(targets, axis=0)
+        return counts
 
 
 def open_dataset(

@@ -69,8 +69,8 @@ class Scan:
 class PreparedImages:
     """Decoded images of one size, memory-mapped; the cache keeps them for as long as this is open.
 
-    `array` is uint8 [n, size, size, 3]; `positions` finds a file's row by its sha256. Closing allows the cache to drop
-    the entry; it does not unmap arrays that are still in use elsewhere.
+    `array` is uint8 [n, size, size, 3]; `positions` finds a readable file's row by its sha256. Closing allows
+    the cache to drop the entry; it does not unmap arrays that are still in use elsewhere.
     """
 
     def __init__(self, array: npt.NDArray[np.uint8], positions: Mapping[str, int], lease: IO[bytes]) -> None:
@@ -137,7 +137,7 @@ def set_key(sha256s: Iterable[str]) -> str:
 
 
 def open_images(sha256s: Iterable[str], size: int, cache: Path) -> PreparedImages | None:
-    """The decoded images of these files at one size, or None where this machine has not prepared them.
+    """The decoded images of these files at one size, or None where one is unreadable or not prepared on this machine.
 
     An entry for a larger set serves as well: leaving out unreadable images or rare labels decodes nothing again.
     """
@@ -151,11 +151,12 @@ def open_images(sha256s: Iterable[str], size: int, cache: Path) -> PreparedImage
         lease = _use_lock(entry).open("ab")
         try:
             fcntl.flock(lease, fcntl.LOCK_SH)  # waits while the entry is being dropped
-            stored = _stored(entry)
-            if stored is not None and wanted <= stored.keys() and (entry / f"{size}.npy").exists():
+            stored = _stored(entry) or {}
+            positions = {sha: row for row, sha in enumerate(sorted(stored)) if stored[sha].error is None}
+            if wanted <= positions.keys() and (entry / f"{size}.npy").exists():
                 array = np.load(entry / f"{size}.npy", mmap_mode="r")
                 os.utime(_use_lock(entry))
-                return PreparedImages(array, {sha: row for row, sha in enumerate(sorted(stored))}, lease)
+                return PreparedImages(array, positions, lease)
         except BaseException:
             lease.close()
             raise

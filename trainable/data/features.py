@@ -1,0 +1,77 @@
+"""What the frozen prefix makes of images: computed in fixed chunks, remembered where the view never changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..augment import AUGMENTS, Augment
+from ..classifier import Classifier
+from ..freezing import frozen_features
+from .views import keyed_uniform
+
+if TYPE_CHECKING:
+    from .dataset import ImageDataset
+
+Indices = npt.NDArray[np.int64]
+
+REMEMBERED_GIB = 1.0
+"""Features of plain views are kept in memory up to this much; beyond it they are computed again each epoch."""
+
+
+class PrefixFeatures:
+    """Features of a data set's images under one frozen prefix.
+
+    Keeps the output for plain (unaugmented) views, so that validation, and training without augmentation, pass the
+    prefix once however many epochs there are. The result is the same to the bit with or without the memory.
+    """
+
+    def __init__(
+        self, classifier: Classifier, data: ImageDataset, device: torch.device, remembered_gib: float = REMEMBERED_GIB
+    ) -> None:
+        self._classifier = classifier
+        self._data = data
+        self._device = device
+        # with nothing frozen the prefix only normalises: computing it is cheaper than keeping it
+        self._budget_bytes = int(remembered_gib * 2**30) if classifier.frozen else 0
+        self._kept: torch.Tensor | None = None
+        self._known = np.zeros(len(data.ids), dtype=bool)
+
+    def plain(self, images: Indices) -> torch.Tensor:
+        """Features `[n, ...]` of unaugmented images, by their indices in the data set."""
+        new = images[~self._known[images]]
+        if len(new):
+            features = self._compute(self._pixels(new))
+            if self._kept is None:
+                self._kept = self._room_for(features)
+            if self._kept is None:
+                return features
+            self._kept[torch.from_numpy(new)] = features
+            self._known[new] = True
+        assert self._kept is not None  # some image is known, so there is room
+        return self._kept[torch.from_numpy(images)]
+
+    def _room_for(self, features: torch.Tensor) -> torch.Tensor | None:
+        """Memory for every image's features, if that is within the budget."""
+        images = len(self._data.ids)
+        if images * features[0].nbytes > self._budget_bytes:
+            return None
+        return features.new_empty(images, *features.shape[1:])
+
+    def view(self, images: Indices, augment: Augment, epoch: int) -> torch.Tensor:
+        """Features of the images' augmented views of an epoch (from 1)."""
+        policy = AUGMENTS[augment]
+        if not policy.draws:
+            return self.plain(images)
+        draws = torch.from_numpy(keyed_uniform(self._data.data_seed, epoch, images, policy.draws))
+        return self._compute(policy.apply(self._pixels(images), draws.to(self._device)))
+
+    def _pixels(self, images: Indices) -> torch.Tensor:
+        return torch.from_numpy(self._data.batch(images)).to(self._device)
+
+    def _compute(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 `[n, size, size, 3]` -> features."""
+        return frozen_features(self._classifier, pixels.permute(0, 3, 1, 2).float() / 255)
