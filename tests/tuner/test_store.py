@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from trainable.errors import UserError
+from tuner.records import replay
+from tuner.store import Store, list_searches, write_atomically
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path, "flowers")
+
+
+def lines(store: Store) -> list[str]:
+    return store.events_jsonl.read_text().splitlines()
+
+
+def test_an_event_reads_back_as_append_returned_it(store: Store) -> None:
+    first = store.append("search_started", name="flowers", labels=("a", "ü"))
+    second = store.append("epoch", trial="t0001", epoch=1, value=1 / 3)
+    assert list(store.events()) == [first, second]
+    assert (first["v"], first["seq"], first["kind"], first["labels"]) == (1, 1, "search_started", ["a", "ü"])
+    assert (second["seq"], second["trial"], second["value"]) == (2, "t0001", 1 / 3)
+    assert "trial" not in first
+    assert first["time"].endswith("Z")
+
+
+def test_the_log_is_strict_json(store: Store) -> None:
+    import numpy as np
+
+    value = np.float32(0.5)
+    store.append("epoch", trial="t0001", value=float("nan"), val={"a": float("inf"), "b": value}, at=Path("x"), n=[[]])
+    event = json.loads(lines(store)[0], parse_constant=pytest.fail)
+    assert (event["value"], event["val"], event["at"], event["n"]) == (None, {"a": None, "b": 0.5}, "x", [[]])
+
+
+def test_an_events_own_fields_cannot_be_given(store: Store) -> None:
+    with pytest.raises(ValueError, match="seq"):
+        store.append("note", seq=7)
+
+
+def test_what_cannot_be_stored_leaves_nothing_behind(store: Store) -> None:
+    with pytest.raises(TypeError):
+        store.append("note", text=object())
+    store.append("note", text="fine")
+    assert [event["seq"] for event in store.events()] == [1]
+
+
+def test_a_full_disk_leaves_no_half_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError("no space left")
+
+    store.append("note", text="before")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space"):
+            store.append("search_ended", status="complete")
+    store.append("note", text="after")
+    assert [(event["seq"], event["text"]) for event in store.events()] == [(1, "before"), (2, "after")]
+
+
+def test_only_what_ends_something_is_synced(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with store.lock():
+        for kind in ("epoch", "trial_started", "note", "trial_resumed"):
+            store.append(kind)
+        assert synced == []
+        for kind in ("trial_ended", "test_scored", "search_started", "search_ended", "search_resumed"):
+            store.append(kind)
+    assert len(synced) == 5
+
+
+def test_killed_at_any_byte_the_log_loses_at_most_its_last_line(store: Store) -> None:
+    with store.lock():
+        store.append("search_started", name="flowers", trials=2)
+        store.append("trial_started", trial="t0001", config={"backbone": "lite0"})
+        store.append("epoch", trial="t0001", epoch=1, value=0.5, best_value=0.5, best_epoch=1)
+        store.append("trial_ended", trial="t0001", status="complete")
+    whole, written = list(store.events()), store.events_jsonl.read_bytes()
+    for cut in range(len(written) + 1):
+        store.events_jsonl.write_bytes(written[:cut])
+        kept = written[:cut].count(b"\n")
+        assert list(store.events()) == whole[:kept]
+        assert store.warnings == []
+        replay(store.events())
+        added = store.append("note", text="after the crash")
+        assert added["seq"] == kept + 1
+        assert list(store.events()) == [*whole[:kept], added]
+
+
+def test_a_corrupt_line_in_the_middle_is_skipped_and_named(store: Store) -> None:
+    store.append("note", text="one")
+    with store.events_jsonl.open("ab") as file:
+        file.write(b'\x00\xff{"kind"\n[1]\n\n')
+    third = store.append("note", text="two")
+    assert third["seq"] == 2
+    assert [event["text"] for event in store.events()] == ["one", "two"]
+    assert [warning.partition(", ")[2] for warning in store.warnings] == [
+        f"line {number}: not a JSON object, skipped" for number in (2, 3, 4)
+    ]
+
+
+def test_the_count_goes_on_after_a_line_longer_than_one_read(store: Store) -> None:
+    store.append("note", text="x" * 200_000)
+    with store.events_jsonl.open("ab") as file:
+        file.write(b'{"half": "' + b"y" * 100_000)
+    assert store.append("note", text="next")["seq"] == 2
+    assert len(list(store.events())) == 2
+
+
+def test_a_second_writer_is_refused_and_told_who_has_it(store: Store) -> None:
+    other = Store(store.folder)
+    with store.lock():
+        with pytest.raises(UserError, match=rf"'flowers' is being run by process {os.getpid()} on "):
+            other.append("note", text="me too")
+        with store.lock():
+            store.append("note", text="mine")
+        store.append("note", text="still mine")
+    other.append("note", text="now me")
+    assert [event["text"] for event in store.events()] == ["mine", "still mine", "now me"]
+
+
+def test_a_killed_writers_lock_goes_with_it(store: Store) -> None:
+    program = """
+        import sys, time
+        from tuner.store import Store
+        with Store(sys.argv[1]).lock():
+            print("locked", flush=True)
+            time.sleep(60)
+    """
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", textwrap.dedent(program), str(store.folder)]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "locked\n"
+            with pytest.raises(UserError, match=f"process {process.pid} on"):
+                store.append("note", text="too early")
+        finally:
+            process.kill()
+        process.wait()
+        store.append("note", text="free again")
+
+
+def test_an_existing_search_is_not_overwritten(tmp_path: Path, store: Store) -> None:
+    store.append("note", text="precious")
+    with pytest.raises(UserError, match="nothing is overwritten"):
+        Store.create(tmp_path, "flowers")
+    assert len(list(store.events())) == 1
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "-rf", "a/b", "a b", "ä", "x\n", "x" * 101])
+def test_a_name_must_be_a_plain_file_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="letters, digits"):
+        Store.create(tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_results_folder_that_is_a_file_is_a_users_mistake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="--results"):
+        Store.create(tmp_path / "file", "flowers")
+
+
+def test_a_search_is_found_by_name_and_by_path(tmp_path: Path, store: Store) -> None:
+    assert Store.open("flowers", tmp_path).folder == store.folder
+    assert Store.open(store.folder, tmp_path / "elsewhere").name == "flowers"
+    assert Store.open(str(store.folder), tmp_path).name == "flowers"
+
+
+def test_an_unknown_search_is_refused_with_the_nearest_name(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(UserError, match=f"no search 'flower' .*did you mean '{store.name}'"):
+        Store.open("flower", tmp_path)
+    with pytest.raises(UserError, match="see `tuner ls`"):
+        Store.open("something else", tmp_path)
+    with pytest.raises(UserError, match="none has been run there yet"):
+        Store.open("flowers", tmp_path / "absent")
+
+
+def test_searches_are_listed_by_name(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        Store.create(tmp_path, name)
+    (tmp_path / "no-search").mkdir()
+    (tmp_path / "README.md").write_text("")
+    assert [store.name for store in list_searches(tmp_path)] == ["a", "b"]
+    assert list_searches(tmp_path / "absent") == []
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new" / "table.md"
+    write_atomically(path, "old\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("no space left")))
+        with pytest.raises(OSError, match="no space"):
+            write_atomically(path, "new\n")
+    assert path.read_text() == "old\n"
+    write_atomically(path, "é\r\n\udc80")
+    assert path.read_bytes() == "é\r\n\\udc80".encode()
+    assert [file.name for file in path.parent.iterdir()] == ["table.md"]
+
+
+def test_every_path_lies_in_the_searchs_folder(store: Store) -> None:
+    paths = [store.splits, store.search_yaml, store.best_yaml, store.top, store.leaderboard_md, store.leaderboard_csv]
+    paths += [store.study_db, store.ray, store.control, store.events_jsonl]
+    paths += [store.checkpoints("t0001"), store.predictions("t0001")]
+    assert {path.relative_to(store.folder).as_posix() for path in paths} == {
+        *("splits.csv", "search.yaml", "best.yaml", "top", "leaderboard.md", "leaderboard.csv", "study.db", "ray"),
+        *("control", "events.jsonl", "checkpoints/t0001", "predictions/t0001.npz"),
+    }

@@ -1,0 +1,232 @@
+"""best.yaml and top/: a config, its result and where it came from; written to be rerun, read back strictly."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
+
+from trainable.errors import UserError, nearest
+
+from ..records import SearchRecord, TrialRecord
+from ..store import Store, write_atomically
+from ..tolerant import integer, mapping, number
+from .leaderboard import to_csv, to_markdown
+
+_PARTS = ("config", "result", "provenance")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"})
+"""plain words that some YAML reader takes for something else than text"""
+_TOP_FILE = re.compile(r"\d{2,}-t\d+\.yaml")
+
+
+def best_yaml(search: SearchRecord, trial: TrialRecord, splits: str = "splits.csv") -> str:
+    """A trial as YAML with exactly `config`, `result` and `provenance`; its numbers read back equal to the bit.
+
+    Args:
+        search: the search that ran the trial
+        trial: a trial with a result
+        splits: where the search's splits.csv is, seen from the file that the YAML goes to
+
+    Raises:
+        ValueError: the trial has no result.
+    """
+    if trial.best_value is None:
+        raise ValueError(f"trial {trial.id} has no result to write")
+    record = {
+        "config": trial.config,
+        "result": _result(search, trial),
+        "provenance": _provenance(search, trial, splits),
+    }
+    text = io.StringIO()
+    _yaml_writer().dump(_plain(record), text)
+    return text.getvalue()
+
+
+def write_outputs(store: Store, search: SearchRecord, top_k: int) -> None:
+    """Bring leaderboard.md, leaderboard.csv, best.yaml and the `top_k` files of top/ up to date, each atomically.
+
+    Files in top/ that are named like its own but no longer belong there are removed. Before a trial is eligible there
+    is no best.yaml. May be called as often as wanted while the search runs; what is up to date is not touched.
+    """
+    _refresh(store.leaderboard_md, to_markdown(search))
+    _refresh(store.leaderboard_csv, to_csv(search))
+    if search.best:
+        _refresh(store.best_yaml, best_yaml(search, search.best))
+    eligible = [trial for trial in search.ranked() if trial.eligible][:top_k]
+    top = {f"{rank:02}-{trial.id}.yaml": trial for rank, trial in enumerate(eligible, start=1)}
+    for name, trial in top.items():
+        _refresh(store.top / name, best_yaml(search, trial, splits="../splits.csv"))
+    for path in store.top.glob("*.yaml"):
+        if _TOP_FILE.fullmatch(path.name) and path.name not in top:
+            path.unlink(missing_ok=True)
+
+
+def read_best(path: Path | str) -> dict[str, Any]:
+    """A file that `best_yaml` wrote, perhaps edited; or a bare config, which comes back under `config` alone.
+
+    The config itself is left to TrialConfig to judge.
+
+    Raises:
+        UserError: the file is missing, no YAML, or has other keys than it should; every mistake at once.
+    """
+    record = _read_yaml(Path(path))
+    known = [part for part in _PARTS if part in record]
+    if not known:
+        return {"config": record}
+    allowed = f"a best.yaml has exactly {', '.join(_PARTS)}"
+    mistakes = [
+        f"{path}: unknown key {name!r}; {allowed}{nearest(name, _PARTS)}" for name in record if name not in _PARTS
+    ]
+    mistakes += [
+        f"{path}: no {part!r}; {allowed}; add it, or keep the config alone" for part in _PARTS if part not in record
+    ]
+    mistakes += [
+        f"{path}: {part} is {record[part]!r}; it must be a mapping; take it from the file that the search wrote"
+        for part in known
+        if not isinstance(record[part], dict)
+    ]
+    if not mistakes:
+        mistakes = [f"{path}: {mistake}" for mistake in _result_mistakes(record["result"])]
+    if mistakes:
+        raise UserError(*mistakes)
+    return record
+
+
+def _result(search: SearchRecord, trial: TrialRecord) -> dict[str, Any]:
+    result = {
+        "trial": trial.id,
+        "rank": search.ranks().get(trial.id),
+        "status": trial.status,
+        "objective": {"metric": search.metric, "value": trial.best_value, "direction": search.direction},
+        "best_epoch": trial.best_epoch,
+        "epochs_run": trial.epochs_run,
+        "val": trial.best_metrics,
+        "trained_parameters": trial.trained_parameters,
+        "total_parameters": trial.total_parameters,
+        "seconds": trial.seconds,
+    }
+    if trial.test:
+        result["test"] = trial.test
+        result["test_reads"] = trial.test_reads
+    if per_class := mapping(trial.best_details.get("per_class")):
+        result["per_class"] = per_class
+    return result
+
+
+def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[str, Any]:
+    provenance = {
+        "search": search.name,
+        "space": search.space,
+        "task": search.task,
+        "data": {"root": search.data.get("root"), "hash": search.data.get("hash")},
+        "splits": splits,
+        "labels": search.labels,
+        "data_seed": search.data.get("data_seed"),
+        "seed": search.seed,
+        "precision": search.precision,
+        "device": trial.epochs[-1].device,
+        "versions": search.versions,
+        "git": search.git,
+        "created": trial.updated,  # the event's time, so that the same log gives the same file
+    }
+    if sha256 := trial.facts.get("weights_sha256"):
+        provenance["weights_sha256"] = sha256
+    if trial.parent:
+        provenance["parent"] = trial.parent
+    return provenance
+
+
+def _refresh(path: Path, text: str) -> None:
+    try:
+        current = path.read_bytes()
+    except FileNotFoundError:
+        current = b""
+    if current != text.encode("utf-8", "backslashreplace"):
+        write_atomically(path, text)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    remedy = "give a best.yaml or a trial's config"
+    try:
+        record = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text; {remedy}") from None
+    except (YAMLError, ValueError) as error:
+        raise UserError(f"{path}: is not valid YAML: {_yaml_mistake(error)}; correct it there") from None
+    if not isinstance(record, dict) or not record:
+        raise UserError(f"{path}: holds no mapping of fields; {remedy}")
+    if strange := [name for name in record if not isinstance(name, str)]:
+        raise UserError(*(f"{path}: key {name!r} is not text; {remedy}" for name in strange))
+    return record
+
+
+def _yaml_mistake(error: Exception) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    said = " ".join(str(problem or error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {said}" if mark else said
+
+
+def _result_mistakes(result: Mapping[str, Any]) -> list[str]:
+    """What a rerun needs from `result` and does not find."""
+    remedy = "take it from the file that the search wrote"
+    objective, mistakes = mapping(result.get("objective")), []
+    epochs_run = integer(result.get("epochs_run"))
+    if epochs_run is None or epochs_run < 1:
+        given = result.get("epochs_run")
+        mistakes.append(f"result.epochs_run is {given!r}; it must be a whole number of at least 1; {remedy}")
+    if not isinstance(objective.get("metric"), str):
+        mistakes.append(f"result.objective.metric is {objective.get('metric')!r}; it must be a metric's name; {remedy}")
+    if number(objective.get("value")) is None:
+        mistakes.append(f"result.objective.value is {objective.get('value')!r}; it must be a finite number; {remedy}")
+    if objective.get("direction") not in ("maximize", "minimize"):
+        given = objective.get("direction")
+        mistakes.append(f"result.objective.direction is {given!r}; it must be maximize or minimize; {remedy}")
+    return mistakes
+
+
+def _plain(value: Any) -> Any:
+    """Mappings and sequences as the dicts and lists that YAML represents."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _yaml_writer() -> YAML:
+    writer = YAML(typ="safe", pure=True)
+    writer.Representer = _Representer
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # declared as None
+    writer.allow_unicode = True
+    writer.width = 1 << 20
+    return writer
+
+
+class _Representer(SafeRepresenter):
+    """Writes what readers of YAML 1.1 (PyYAML) and 1.2 take for the same value."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def represent_exact_float(self, value: float) -> ScalarNode:
+        text = repr(value)
+        if "e" in text and "." not in text:  # PyYAML reads 1e-05 as text
+            text = text.replace("e", ".0e")
+        return self.represent_scalar("tag:yaml.org,2002:float", text)
+
+    def represent_safe_text(self, value: str) -> ScalarNode:
+        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+        return self.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else '"')
+
+
+_Representer.add_representer(float, _Representer.represent_exact_float)
+_Representer.add_representer(str, _Representer.represent_safe_text)

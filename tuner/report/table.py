@@ -1,0 +1,91 @@
+"""What goes into a Markdown table's cells: escaped texts, short numbers, configs in a few words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), " ")
+_MARKUP = {ord(character): f"\\{character}" for character in "\\`*[]|"} | {ord("<"): "&lt;", ord("&"): "&amp;"}
+_REASON_CHARACTERS = 200
+
+
+def escape(text: str) -> str:
+    """The text on one line with nothing in it that Markdown or HTML would act on, pipes included."""
+    storable = text.encode("utf-8", "backslashreplace").decode()
+    return " ".join(storable.translate(_CONTROL).split()).translate(_MARKUP)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of plain texts, escaped here; every row has as many cells as there are headers."""
+    cells = [[escape(cell) for cell in row] for row in rows]
+    return tabulate(cells, [escape(header) for header in headers], tablefmt="github", disable_numparse=True)
+
+
+def short(value: Any) -> str:
+    """A config's value in few characters: floats with up to three digits (`1e-3`, `0.25`), the rest as JSON has it."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return " + ".join(value)
+    if not isinstance(value, float):
+        return json.dumps(value, ensure_ascii=False)
+    if value != 0 and not 0.01 <= abs(value) < 10_000:
+        digits, exponent = f"{value:.2e}".split("e")
+        return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def metric(value: float | None) -> str:
+    """A metric to three decimals; empty when there is none."""
+    return "" if value is None else re.sub(r"^-(0\.0+)$", r"\1", f"{value:.3f}")
+
+
+def change(value: float) -> str:
+    """A difference with its sign, to three decimals."""
+    return re.sub(r"^-(0\.0+)$", r"+\1", f"{value:+.3f}")
+
+
+def freeze(given: Any, blocks: int | None, total: int | None) -> str:
+    """`all (9/9)`, `50% (4/9)`; a plain number of blocks is only `4/9`."""
+    if blocks is None or total is None:
+        return short(given)
+    resolved = f"{blocks}/{total}"
+    return resolved if given is None or given == blocks else f"{short(given)} ({resolved})"
+
+
+def named(fields: Mapping[str, Any], first: Sequence[str]) -> str:
+    """Fields in a few words: the values of `first`, then the rest as `name value`; those without a value left out."""
+    lead = " ".join(short(fields[name]) for name in first if fields.get(name) is not None)
+    rest = [f"{name} {short(value)}" for name, value in fields.items() if name not in first and value is not None]
+    return ", ".join([lead, *rest] if lead else rest)
+
+
+def head(given: Any) -> str:
+    """`mlp 256, dropout 0.2`: the kind, its width, then the other fields by name."""
+    if not isinstance(given, Mapping):
+        return short(given)
+    return named(given, first=("kind", "width"))
+
+
+def schedule(given: Any) -> str:
+    """`cosine`, `plateau(1, 0.5)`: the kind and its other fields in their own order."""
+    if not isinstance(given, Mapping):
+        return short(given)
+    fields = ", ".join(short(value) for name, value in given.items() if name != "kind" and value is not None)
+    return short(given.get("kind")) + (f"({fields})" if fields else "")
+
+
+def reason(error: str | None) -> str:
+    """An error in one line: the last one of a traceback, else the first."""
+    lines = [line.strip() for line in (error or "").splitlines() if line.strip()]
+    if not lines:
+        return "no reason recorded"
+    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    return line if len(line) <= _REASON_CHARACTERS else line[: _REASON_CHARACTERS - 1] + "…"

@@ -1,0 +1,294 @@
+"""results/<name>/ on disk: one folder a search, one event log in it that is the only truth, one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trainable.errors import UserError, nearest
+
+Event = dict[str, Any]
+
+_FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_LOG = "events.jsonl"
+_TAIL_BYTES = 1 << 16
+
+
+class Store:
+    """One search's folder: where its files are, and its event log.
+
+    `events` may be read by anyone at any time. `append` is for one driver, from one thread; it holds the lock.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.warnings: list[str] = []
+        """what the latest reading of the log had to skip, one line each"""
+        self._log: _OpenLog | None = None
+
+    @classmethod
+    def create(cls, results_dir: Path | str, name: str) -> Store:
+        """A new, empty search folder.
+
+        Raises:
+            UserError: the name is not a plain file name, is taken, or the folder cannot be made.
+        """
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"search name {name!r}: up to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'; "
+                "choose such a name"
+            )
+        store = cls(Path(results_dir) / name)
+        try:
+            store.folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"results folder {str(results_dir)!r} cannot be made ({error.strerror}); give another with --results"
+            ) from None
+        try:
+            store.folder.mkdir()
+        except FileExistsError:
+            raise UserError(
+                f"search {name!r} exists in {results_dir}: nothing is overwritten; "
+                f"choose another name, or go on with `tuner resume {name}`"
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"search folder {str(store.folder)!r} cannot be made ({error.strerror}); "
+                "give another place with --results"
+            ) from None
+        store.events_jsonl.touch()
+        return store
+
+    @classmethod
+    def open(cls, name_or_path: Path | str, results_dir: Path | str) -> Store:
+        """The search of this name in `results_dir`, or else the one at this path.
+
+        Raises:
+            UserError: there is no such search; names the nearest one.
+        """
+        for folder in (Path(results_dir) / name_or_path, Path(name_or_path)):
+            if (folder / _LOG).is_file():
+                return cls(folder)
+        names = [store.name for store in list_searches(results_dir)]
+        hint = nearest(str(name_or_path), names) or ("; see `tuner ls`" if names else "; none has been run there yet")
+        raise UserError(f"no search {str(name_or_path)!r} in {results_dir}: give a search's name or its folder{hint}")
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    @property
+    def events_jsonl(self) -> Path:
+        return self.folder / _LOG
+
+    @property
+    def splits(self) -> Path:
+        return self.folder / "splits.csv"
+
+    @property
+    def search_yaml(self) -> Path:
+        return self.folder / "search.yaml"
+
+    @property
+    def best_yaml(self) -> Path:
+        return self.folder / "best.yaml"
+
+    @property
+    def top(self) -> Path:
+        """The folder of the best trials' YAML files."""
+        return self.folder / "top"
+
+    @property
+    def leaderboard_md(self) -> Path:
+        return self.folder / "leaderboard.md"
+
+    @property
+    def leaderboard_csv(self) -> Path:
+        return self.folder / "leaderboard.csv"
+
+    @property
+    def study_db(self) -> Path:
+        return self.folder / "study.db"
+
+    @property
+    def ray(self) -> Path:
+        """The folder that Ray may fill as it likes."""
+        return self.folder / "ray"
+
+    @property
+    def control(self) -> Path:
+        """The folder of requests to the driver."""
+        return self.folder / "control"
+
+    def checkpoints(self, trial: str) -> Path:
+        """The folder of a trial's checkpoints, written by its worker."""
+        return self.folder / "checkpoints" / trial
+
+    def predictions(self, trial: str) -> Path:
+        """The file of a trial's validation logits at its best epoch, written by its worker."""
+        return self.folder / "predictions" / f"{trial}.npz"
+
+    def events(self) -> Iterator[Event]:
+        """The log's events in order, a half-written last line left out; `warnings` then names the lines skipped."""
+        self.warnings = []
+        with self.events_jsonl.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                event = _parsed(line)
+                if event is None:
+                    self.warnings.append(f"{self.events_jsonl}, line {number}: not a JSON object, skipped")
+                else:
+                    yield event
+
+    def append(self, kind: str, trial: str | None = None, **fields: Any) -> Event:
+        """Write one event, durably when it ends something, and return it as it will be read.
+
+        Outside `lock` the lock is held for this one event. NaN and infinities are stored as null.
+
+        Raises:
+            UserError: another process is writing to this search.
+        """
+        with self.lock():
+            assert self._log is not None
+            durable = kind in ("trial_ended", "test_scored") or kind.startswith("search_")
+            return self._log.write({"kind": kind} | ({"trial": trial} if trial is not None else {}), fields, durable)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be this search's only writer; may be entered again by the store that holds it.
+
+        It is the operating system's lock: it goes with the process, however that ends. Entering cuts off a line that
+        an earlier writer left half-written.
+
+        Raises:
+            UserError: another process holds it; names its id and host.
+        """
+        if self._log is not None:
+            yield
+            return
+        with (self.folder / "lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise UserError(
+                    f"search {self.name!r} is being run by {file.read().strip() or 'another process'}: one writer at "
+                    f"a time; wait for it or end it with `tuner stop {self.name}`"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            self._log = _OpenLog(self.events_jsonl)
+            try:
+                yield
+            finally:
+                self._log.close()
+                self._log = None
+
+
+def list_searches(results_dir: Path | str) -> list[Store]:
+    """The searches in a results folder, by name; none when there is no such folder."""
+    folder = Path(results_dir)
+    if not folder.is_dir():
+        return []
+    return [Store(path.parent) for path in sorted(folder.glob(f"*/{_LOG}"))]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file by this text, UTF-8, so that a reader or a crash sees the old file or the new, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            # A half surrogate from someone's file name must not stop a table from being written.
+            file.write(text.encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+class _OpenLog:
+    """The growing end of an event log; whoever has one holds the lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a+b", buffering=0)
+        end, self._seq = self._last_line()
+        self._file.truncate(end)
+
+    def write(self, head: Event, fields: Event, durable: bool) -> Event:
+        """Append one line and return its event; on a full disk nothing stays of it."""
+        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        event = {"v": _FORMAT, "seq": self._seq + 1, "time": time} | head
+        if clash := event.keys() & fields.keys():
+            raise ValueError(f"an event's own fields cannot be given: {', '.join(sorted(clash))}")
+        event = {name: _plain(value) for name, value in (event | fields).items()}
+        line = json.dumps(event, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        start = self._file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
+            if durable:
+                os.fsync(self._file.fileno())
+        except BaseException:
+            self._file.truncate(start)
+            raise
+        self._seq += 1
+        return event
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _last_line(self) -> tuple[int, int]:
+        """Where the last whole line ends, in bytes, and the number of the last readable event (0: none)."""
+        size = self._file.seek(0, os.SEEK_END)
+        span = _TAIL_BYTES
+        while True:
+            start = max(0, size - span)
+            self._file.seek(start)
+            tail = self._file.read(size - start)
+            whole, newline, _ = tail.rpartition(b"\n")
+            lines = whole.split(b"\n")
+            for line in reversed(lines if start == 0 else lines[1:]):  # the first may lack its beginning
+                event = _parsed(line)
+                if event is not None and isinstance(event.get("seq"), int):
+                    return start + len(whole) + len(newline), event["seq"]
+            if start == 0:
+                return len(whole) + len(newline), 0
+            span *= 8
+
+
+def _parsed(line: bytes) -> Event | None:
+    try:
+        event = json.loads(line, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _plain(value: Any) -> Any:
+    """The value as strict JSON holds it: no NaN or infinity, no NumPy scalar, no tuple, no path."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, Path):
+        return str(value)
+    scalar = getattr(value, "item", None)
+    return _plain(scalar()) if callable(scalar) else value
