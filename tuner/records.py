@@ -43,7 +43,7 @@ class EpochRecord:
     total_parameters: int | None = None
     device: str = ""
     best: Mapping[str, Any] = field(default_factory=dict)
-    """details of a new best epoch, such as `per_class`"""
+    """details of a new best epoch, `per_class` and `labels_left_out` among them"""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
+from search_spaces.document import Document, read_yaml
 from trainable.errors import UserError, nearest
 
 from ..records import SearchRecord, TrialRecord
@@ -24,6 +24,7 @@ _PARTS = ("config", "result", "provenance")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"})
 """plain words that some YAML reader takes for something else than text"""
+_REMEDY = "take it from the file that the search wrote"
 _TOP_FILE = re.compile(r"\d{2,}-t\d+\.yaml")
 
 
@@ -75,26 +76,30 @@ def read_best(path: Path | str) -> dict[str, Any]:
     The config itself is left to TrialConfig to judge.
 
     Raises:
-        UserError: the file is missing, no YAML, or has other keys than it should; every mistake at once.
+        UserError: the file is missing, is no YAML, or has other keys than it should; every mistake at once.
     """
-    record = _read_yaml(Path(path))
+    document = read_yaml(path)
+    record = document.data
     known = [part for part in _PARTS if part in record]
     if not known:
         return {"config": record}
-    allowed = f"a best.yaml has exactly {', '.join(_PARTS)}"
+    exactly = f"a best.yaml has exactly {', '.join(_PARTS)}"
     mistakes = [
-        f"{path}: unknown key {name!r}; {allowed}{nearest(name, _PARTS)}" for name in record if name not in _PARTS
+        document.mistake([name], f"is no key of it; {exactly}{nearest(name, _PARTS)}")
+        for name in record
+        if name not in _PARTS
     ]
     mistakes += [
-        f"{path}: no {part!r}; {allowed}; add it, or keep the config alone" for part in _PARTS if part not in record
+        document.mistake([part], f"is missing; {exactly}; {_REMEDY}, or keep the config alone")
+        for part in _PARTS
+        if part not in record
     ]
     mistakes += [
-        f"{path}: {part} is {record[part]!r}; it must be a mapping; take it from the file that the search wrote"
+        document.mistake([part], f"is {record[part]!r} but must be a mapping; {_REMEDY}")
         for part in known
         if not isinstance(record[part], dict)
     ]
-    if not mistakes:
-        mistakes = [f"{path}: {mistake}" for mistake in _result_mistakes(record["result"])]
+    mistakes = mistakes or _result_mistakes(document)
     if mistakes:
         raise UserError(*mistakes)
     return record
@@ -153,45 +158,22 @@ def _refresh(path: Path, text: str) -> None:
         write_atomically(path, text)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    remedy = "give a best.yaml or a trial's config"
-    try:
-        record = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text; {remedy}") from None
-    except (YAMLError, ValueError) as error:
-        raise UserError(f"{path}: is not valid YAML: {_yaml_mistake(error)}; correct it there") from None
-    if not isinstance(record, dict) or not record:
-        raise UserError(f"{path}: holds no mapping of fields; {remedy}")
-    if strange := [name for name in record if not isinstance(name, str)]:
-        raise UserError(*(f"{path}: key {name!r} is not text; {remedy}" for name in strange))
-    return record
-
-
-def _yaml_mistake(error: Exception) -> str:
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    said = " ".join(str(problem or error).split())
-    return f"line {mark.line + 1}, column {mark.column + 1}: {said}" if mark else said
-
-
-def _result_mistakes(result: Mapping[str, Any]) -> list[str]:
+def _result_mistakes(document: Document) -> list[str]:
     """What a rerun needs from `result` and does not find."""
-    remedy = "take it from the file that the search wrote"
-    objective, mistakes = mapping(result.get("objective")), []
-    epochs_run = integer(result.get("epochs_run"))
-    if epochs_run is None or epochs_run < 1:
-        given = result.get("epochs_run")
-        mistakes.append(f"result.epochs_run is {given!r}; it must be a whole number of at least 1; {remedy}")
-    if not isinstance(objective.get("metric"), str):
-        mistakes.append(f"result.objective.metric is {objective.get('metric')!r}; it must be a metric's name; {remedy}")
-    if number(objective.get("value")) is None:
-        mistakes.append(f"result.objective.value is {objective.get('value')!r}; it must be a finite number; {remedy}")
-    if objective.get("direction") not in ("maximize", "minimize"):
-        given = objective.get("direction")
-        mistakes.append(f"result.objective.direction is {given!r}; it must be maximize or minimize; {remedy}")
-    return mistakes
+    result = document.data["result"]
+    objective, epochs_run = mapping(result.get("objective")), result.get("epochs_run")
+    metric, value, direction = (objective.get(name) for name in ("metric", "value", "direction"))
+    rules = [
+        (["epochs_run"], epochs_run, (integer(epochs_run) or 0) >= 1, "a whole number of at least 1"),
+        (["objective", "metric"], metric, isinstance(metric, str), "a metric's name"),
+        (["objective", "value"], value, number(value) is not None, "a finite number"),
+        (["objective", "direction"], direction, direction in ("maximize", "minimize"), "maximize or minimize"),
+    ]
+    return [
+        document.mistake(["result", *path], f"is {given!r} but must be {rule}; {_REMEDY}")
+        for path, given, holds, rule in rules
+        if not holds
+    ]
 
 
 def _plain(value: Any) -> Any:

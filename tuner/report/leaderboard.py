@@ -229,7 +229,7 @@ def _footnotes(search: SearchRecord, shown: list[TrialRecord]) -> Iterator[str]:
     if by_reason:
         lines = [f"- {table.escape(', '.join(ids))} {table.escape(why)}" for why, ids in by_reason.items()]
         yield "Failed or lost trials:\n\n" + "\n".join(lines)
-    details = [trial.best_details.get("left_out") for trial in shown]
+    details = [trial.best_details.get("labels_left_out") for trial in shown]
     left_out = sorted({str(label) for labels in details if isinstance(labels, list) for label in labels})
     if left_out:
         names = ", ".join(map(table.escape, left_out))

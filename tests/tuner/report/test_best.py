@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from search_spaces.document import parse_yaml
 from trainable.errors import UserError
 from tuner.records import SearchRecord, replay
 from tuner.report.best import best_yaml, read_best, write_outputs
@@ -88,10 +89,10 @@ def test_small_floats_are_floats_for_every_reader(events: list[dict[str, Any]], 
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
     | st.sampled_from(["no", "ON", "1e5", "0x1F", "12:30", "~", "2026-01-01", "a: b", "- x", "é", "\U0001f33b"]),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_value_reads_back_equal_in_both_dialects(events: list[dict[str, Any]], number: float, text: str) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_value_reads_back_equal_for_every_reader(events: list[dict[str, Any]], number: float, text: str) -> None:
     found = best_text(with_config(events, number=number, text=text, **{f"key {text}": [text, {text: number}]}))
-    for read in (pyyaml.safe_load, YAML(typ="safe", pure=True).load):
+    for read in (pyyaml.safe_load, YAML(typ="safe", pure=True).load, lambda text: parse_yaml(text, "file").data):
         config = read(found)["config"]
         assert config["number"] == number
         assert math.copysign(1, config["number"]) == math.copysign(1, number)
@@ -142,21 +143,17 @@ def test_a_bare_config_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("", ["holds no mapping"]),
-        ("- a\n", ["holds no mapping"]),
-        ("1: a\n", ["key 1 is not text"]),
-        ("a: 1\na: 2\n", ["line 2, column 1", "duplicate key"]),
-        ("a: [1\n", ["not valid YAML", "line 2"]),
-        ("when: 2026-99-99\n", ["not valid YAML"]),
-        ("config: {}\nresults: {}\nprovenance: {}\n", ["'results'", "did you mean 'result'", "no 'result'"]),
-        ("config: {}\nresult: 3\nprovenance: {}\n", ["result is 3"]),
+        ("- a\n", ["not a mapping"]),
+        ("a: 1\na: 2\n", [":2:1 a: is given twice"]),
+        ("config: {}\nresults: {}\nprovenance: {}\n", [":2:1 results: is no key", "'result'?", "result: is missing"]),
+        ("config: {}\nresult: 3\nprovenance: {}\n", [":2:1 result: is 3 but must be a mapping"]),
         (
             "config: {}\nresult: {epochs_run: 0, objective: {value: .nan}}\nprovenance: {}\n",
             [
-                "result.epochs_run is 0",
-                "result.objective.metric",
-                "result.objective.value",
-                "result.objective.direction",
+                ":2:10 result.epochs_run: is 0 but must be",
+                "result.objective.metric: is None but must be",
+                "result.objective.value: is nan but must be",
+                "result.objective.direction: is None but must be",
             ],
         ),
     ],
@@ -167,7 +164,7 @@ def test_a_wrong_file_is_refused_in_one_line_a_mistake(tmp_path: Path, text: str
         read_best(path)
     said = str(raised.value)
     assert all(line in said for line in lines)
-    assert all(mistake.startswith(f"{path}: ") and "\n" not in mistake for mistake in raised.value.mistakes)
+    assert all(mistake.startswith(f"{path}:") and "\n" not in mistake for mistake in raised.value.mistakes)
 
 
 def test_files_that_cannot_be_read_are_a_users_mistake(tmp_path: Path) -> None:
