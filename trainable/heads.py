@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from .strict import Strict
+from trainable.strict import Strict
 
 if TYPE_CHECKING:
     from torch import nn

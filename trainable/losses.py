@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
-from .strict import Strict
+from trainable.strict import Strict
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..augment import AUGMENTS, Augment
-from ..classifier import Classifier
-from ..freezing import frozen_features
-from .views import keyed_uniform
+from trainable.augment import AUGMENTS, Augment
+from trainable.classifier import Classifier
+from trainable.data.views import keyed_uniform
+from trainable.freezing import frozen_features
 
 if TYPE_CHECKING:
-    from .dataset import ImageDataset
+    from trainable.data.dataset import ImageDataset
 
 Indices = npt.NDArray[np.int64]
 

@@ -1,0 +1,226 @@
+"""METRICS: what can be reported and optimised, by torchmetrics; equal to scikit-learn's definitions.
+
+Everything is computed on an indicator matrix `[images, labels]`: a multi-class prediction is a row with a single
+positive, so one set of functions serves both tasks (micro precision, recall and F1 are then the accuracy).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from trainable.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+Direction = Literal["maximize", "minimize"]
+AVERAGES = ("macro", "micro", "weighted", "samples")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of METRICS."""
+
+    direction: Direction = "maximize"
+    averaged: bool = True
+    """whether its name ends in an average"""
+    on: Literal["decisions", "probabilities", "loss"] = "decisions"
+    meaning: str = ""
+
+
+METRICS: dict[str, Metric] = {
+    "loss": Metric("minimize", False, "loss", "cross-entropy, unweighted and unsmoothed"),
+    "accuracy": Metric(averaged=False, meaning="share of images whose labels are all right (subset accuracy)"),
+    "precision": Metric(meaning="share of predicted positives that are right"),
+    "recall": Metric(meaning="share of positives that are found"),
+    "f1": Metric(meaning="F-beta; any beta may be written, such as f0.5 or f2"),
+    "average_precision": Metric(on="probabilities", meaning="area under the precision-recall curve, by steps"),
+    "roc_auc": Metric(on="probabilities", meaning="area under the ROC curve"),
+}
+REPORTED = (
+    "loss",
+    "accuracy",
+    *(f"{name}_{average}" for name in ("precision", "recall", "f1", "f2") for average in AVERAGES[:3]),
+    *(f"{name}_{average}" for name in ("average_precision", "roc_auc") for average in AVERAGES[:2]),
+)
+"""What every evaluation reports, beside the objective."""
+
+_F_BETA = re.compile(r"f(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric that is optimised, on validation, and its direction."""
+
+    metric: str
+    direction: Direction
+
+    @property
+    def on_decisions(self) -> bool:
+        """Whether thresholds change it."""
+        return METRICS[_row(self.metric)].on == "decisions"
+
+    @property
+    def beta(self) -> float:
+        """The beta that fitted thresholds aim at: the objective's own, or 1."""
+        found = _F_BETA.fullmatch(_base(self.metric))
+        return float(found[1]) if found else 1.0
+
+    def better(self, value: float, than: float | None) -> bool:
+        """Whether a value beats another; everything beats None."""
+        if than is None:
+            return True
+        return value > than if self.direction == "maximize" else value < than
+
+
+def parse_objective(name: str) -> Objective:
+    """The objective of a metric's name, such as `f2_macro`, `accuracy` or `average_precision_micro`.
+
+    Raises:
+        UserError: no such metric, or an average that it does not take.
+    """
+    row = METRICS.get(_row(name))
+    average = name.removeprefix(_base(name)).removeprefix("_")
+    beta = _F_BETA.fullmatch(_base(name))
+    if row is None or (average in AVERAGES) != row.averaged or (beta and float(beta[1]) == 0):
+        known = [base if not metric.averaged else f"{base}_{a}" for base, metric in METRICS.items() for a in AVERAGES]
+        averages = ", ".join(f"_{average}" for average in AVERAGES)
+        rule = f"loss, accuracy; precision, recall, f<beta>, average_precision, roc_auc with one of {averages}"
+        raise UserError(f"objective: unknown metric {name!r}{nearest(name, known)} (known: {rule})")
+    return Objective(name, row.direction)
+
+
+def _base(name: str) -> str:
+    """`f2_macro` -> `f2`."""
+    head, _, average = name.rpartition("_")
+    return head if average in AVERAGES else name
+
+
+def _row(name: str) -> str:
+    """`f2_macro` -> `f1`, the row that stands for every F-beta."""
+    base = _base(name)
+    return "f1" if _F_BETA.fullmatch(base) else base
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier says of a split, as indicator matrices."""
+
+    probabilities: torch.Tensor
+    """float `[images, labels]`"""
+    decisions: torch.Tensor
+    """int `[images, labels]`"""
+    targets: torch.Tensor
+    """int `[images, labels]`"""
+    loss: float
+
+    @property
+    def present(self) -> torch.Tensor:
+        """Labels with a positive, bool `[labels]`; the others are left out of means over labels (rule 8)."""
+        return self.targets.any(0)
+
+
+def scores(predictions: Predictions, names: Iterable[str]) -> dict[str, float]:
+    """The metrics of `names`, in their order. A metric that is undefined for these targets is NaN."""
+    return {name: _score(predictions, name) for name in names}
+
+
+def label_scores(predictions: Predictions, labels: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1, average precision and positives of each label that has a positive."""
+    names = ("precision", "recall", "f1", "average_precision")
+    columns = {name: _per_label(predictions, name) for name in names}
+    counts = predictions.targets.sum(0)
+    return {
+        label: {**{name: float(columns[name][k]) for name in names}, "positives": int(counts[k])}
+        for k, label in enumerate(labels)
+        if counts[k]
+    }
+
+
+def _score(predictions: Predictions, name: str) -> float:
+    if name == "loss":
+        return predictions.loss
+    if name == "accuracy":
+        return _subset_accuracy(predictions)
+    base = _base(name)
+    average = name.removeprefix(base + "_")
+    if average == "micro":
+        return _mean(_per_label(_flat(predictions), base))
+    if average == "samples":
+        return _mean(_per_label(_transposed(predictions), base))
+    values = _per_label(predictions, base)[predictions.present]
+    if average == "macro":
+        return _mean(values)
+    defined = ~values.isnan()
+    support = predictions.targets.sum(0)[predictions.present][defined].double()
+    return float((values[defined] * support).sum() / support.sum())
+
+
+def _mean(values: torch.Tensor) -> float:
+    """The mean over what is defined."""
+    return float(values.nanmean())
+
+
+def _flat(predictions: Predictions) -> Predictions:
+    """All images and labels as one long label."""
+    return replace(
+        predictions,
+        probabilities=predictions.probabilities.reshape(-1, 1),
+        decisions=predictions.decisions.reshape(-1, 1),
+        targets=predictions.targets.reshape(-1, 1),
+    )
+
+
+def _transposed(predictions: Predictions) -> Predictions:
+    """Images as labels: a mean over its columns is a mean over images."""
+    return replace(
+        predictions,
+        probabilities=predictions.probabilities.T,
+        decisions=predictions.decisions.T,
+        targets=predictions.targets.T,
+    )
+
+
+def _subset_accuracy(predictions: Predictions) -> float:
+    from torchmetrics.functional import classification as tm
+
+    decisions, targets = predictions.decisions, predictions.targets
+    if targets.shape[1] == 1:
+        return float(tm.binary_accuracy(decisions, targets))
+    return float(tm.multilabel_exact_match(decisions, targets, num_labels=targets.shape[1]))
+
+
+def _per_label(predictions: Predictions, base: str) -> torch.Tensor:
+    """A metric of each column, float64 `[labels]`; NaN where a ranking has nothing to rank."""
+    import torch
+    from torchmetrics.functional import classification as tm
+
+    ranked = METRICS[_row(base)].on == "probabilities"
+    scored = predictions.probabilities if ranked else predictions.decisions
+    targets = predictions.targets
+    rankable = targets.any(0) & ~targets.all(0) if base == "roc_auc" else targets.any(0)
+    if ranked and not rankable.all():
+        values = targets.new_full((len(rankable),), float("nan"), dtype=torch.float64)
+        if rankable.any():
+            kept = replace(predictions, probabilities=scored[:, rankable], targets=targets[:, rankable])
+            values[rankable] = _per_label(kept, base)
+        return values
+    kind = "multilabel" if targets.shape[1] > 1 else "binary"
+    options = {"num_labels": targets.shape[1], "average": "none"} if kind == "multilabel" else {}
+    if _row(base) == "f1":
+        values = getattr(tm, f"{kind}_fbeta_score")(scored, targets, beta=float(base.removeprefix("f")), **options)
+    else:
+        values = getattr(tm, f"{kind}_{_TORCHMETRICS[base]}")(scored, targets, **options)
+    columns: torch.Tensor = values.reshape(-1).double()
+    return columns
+
+
+_TORCHMETRICS = {
+    "precision": "precision",
+    "recall": "recall",
+    "average_precision": "average_precision",
+    "roc_auc": "auroc",
+}
