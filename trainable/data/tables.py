@@ -288,8 +288,8 @@ def _is_separator(mark: str, cells: Sequence[str]) -> bool:
 
     The parts of joined cells must recur: fewer distinct parts than distinct cells, and most parts of joined cells seen
     in another cell too. A comma or a space also occurs inside names (`golden retriever`, `labrador retriever`), so
-    for those cells must differ in their number of parts, some part must stand alone in a cell, and there must be at
-    least twice as many distinct cells as parts: sets of labels combine, names do not.
+    for those cells must differ in their number of parts and some part must stand alone in a cell; for a space there
+    must be twice as many distinct cells as parts as well: sets of labels combine, names do not.
     """
     distinct = {frozenset(_sorted(cell.split(mark))) for cell in cells if cell}
     joined = [parts for parts in distinct if len(parts) > 1]
@@ -301,4 +301,5 @@ def _is_separator(mark: str, cells: Sequence[str]) -> bool:
     if mark in ";|":
         return True
     alone = {part for parts in distinct if len(parts) == 1 for part in parts}
-    return len({len(parts) for parts in distinct}) > 1 and bool(alone & tokens) and 2 * len(seen) <= len(distinct)
+    varied = len({len(parts) for parts in distinct}) > 1 and bool(alone & tokens)
+    return varied and (mark == "," or 2 * len(seen) <= len(distinct))

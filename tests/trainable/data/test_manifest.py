@@ -105,6 +105,8 @@ DOGS = ["golden retriever", "labrador retriever", "irish setter", "english sette
         (",", ["pneumonia, viral", "pneumonia, bacterial", "normal"], False),
         (" ", ["a", "b", "c", "a b", "a c", "b c", "a b c"], True),
         (",", ["a,b,c", "a,b", "a", "b,c", "b", "a,c"], True),
+        (",", ["a,b", "a", "b"], True),
+        (" ", ["big cat", "big dog", "cat", "dog", "big"], False),
         ("|", ["a|b", "a", "b"], True),
         ("|", ["left|right", "other"], False),
     ],
