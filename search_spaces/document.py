@@ -54,9 +54,9 @@ class Document:
             dotted = dotted.rpartition(".")[0]
         return self._positions.get(dotted, (1, 1))
 
-    def mistake(self, path: Sequence[str | int], text: str) -> str:
-        """`file:line:column dotted.path: text`."""
-        line, column = self.position(path)
+    def mistake(self, path: Sequence[str | int], text: str, at: Sequence[str | int] | None = None) -> str:
+        """`file:line:column dotted.path: text`; `at` is the place where it stands, if that is not the path."""
+        line, column = self.position(path if at is None else at)
         return _at(self.name, line, column, f"{_dotted(path)}: {text}" if path else text)
 
 

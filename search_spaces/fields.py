@@ -97,14 +97,18 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_value(path: str) -> Any:
-    """What a config has where neither `fixed` nor an axis says; None where its default kind has no such field."""
+    """What a config has where neither `fixed` nor an axis says; None where there is no default."""
     part, _, name = path.partition(".")
-    default = TrialConfig.model_fields[part].get_default()
-    return getattr(default, name, None) if name else default
+    info = TrialConfig.model_fields[part]
+    if info.is_required():
+        return None
+    return getattr(info.get_default(), name, None) if name else info.get_default()
 
 
 def value_mistakes(path: str, value: Any) -> list[str]:
     """Why a field cannot have a value, whatever the rest of the config; empty when it can."""
+    if isinstance(value, bool) and CONFIG_FIELDS[path].numbers:
+        return [f"must be a number (given: {str(value).lower()})"]
     try:
         _alone(path, value)
     except ValidationError as error:
@@ -126,10 +130,10 @@ def as_read(path: str, value: Any) -> Any:
 
 def _alone(path: str, value: Any) -> TrialConfig:
     """A config in which one field is given; a timm backbone has no known number of blocks to be exceeded."""
-    kinds = CONFIG_FIELDS[path].kinds
+    field = CONFIG_FIELDS[path]
     needed: dict[str, Any] = {"backbone": "timm:any"}
-    if kinds and path != CONFIG_FIELDS[path].kind_path:
-        needed[CONFIG_FIELDS[path].kind_path] = kinds[0]
+    if field.kinds:
+        needed[field.kind_path] = field.kinds[0]
     return TrialConfig.model_validate(nested(needed | {path: value}))
 
 
