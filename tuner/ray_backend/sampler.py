@@ -1,0 +1,304 @@
+"""What to try next: TPE or random search on an in-memory Optuna study, or a grid in fixed order.
+
+The study is a memory, not a record: `replay` rebuilds it from the event log. Each ask draws from a generator keyed by
+the seed and the number of asks before it, so a resumed search does not draw again what it drew in its first hours:
+with the same memory it draws what it would have drawn unbroken.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, assert_never
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search_spaces.axes import Value
+from search_spaces.space import Space
+from tuner.ray_backend.domain import Domain, Label, state_of
+
+Direction = Literal["maximize", "minimize"]
+Kind = Literal["tpe", "random", "grid"]
+
+
+@dataclass(frozen=True)
+class PastTrial:
+    """A trial as the event log tells of it."""
+
+    trial: str
+    params: Mapping[str, Value]
+    """axis path -> value"""
+    values: Sequence[tuple[int, float | None]] = ()
+    """(step, objective) in the order reported; None or NaN: it could not be computed"""
+    status: str = "running"
+    best_value: float | None = None
+    """None for a trial that diverged"""
+
+
+class Sampler(Protocol):
+    """Proposes params and learns from how they did; called from one thread."""
+
+    def ask(self, trial: str) -> dict[str, Value] | None:
+        """Axis path -> value for the active axes, the baseline's first; None when nothing is left to try."""
+
+    def report(self, trial: str, step: int, value: float | None) -> None:
+        """Take in the objective after `step` epochs; None or NaN: it could not be computed."""
+
+    def tell(self, trial: str, status: str, value: float | None) -> None:
+        """Take in how a trial ended and its best objective; None or NaN: it diverged.
+
+        Raises:
+            KeyError: the trial was never asked for or has ended before.
+        """
+
+    def replay(self, past: Iterable[PastTrial]) -> list[str]:
+        """Remember earlier trials, in the order asked, as if they had been asked here.
+
+        Unfinished ones may be reported and told afterwards. Returns the ids of those that it cannot learn from, since
+        an active axis has no value in them or one that no longer lies on it.
+        """
+
+
+def make_sampler(space: Space, kind: Kind, direction: Direction, seed: int, *, n_startup_trials: int = 10) -> Sampler:
+    """The sampler of a search.
+
+    Args:
+        seed: 0 or more; the same seed and the same answers give the same sequence.
+        n_startup_trials: trials that TPE draws at random before it models any.
+    """
+    if kind == "grid":
+        return _Grid(space)
+    if kind == "random":
+        return _Study(space, direction, seed, lambda key: RandomSampler(seed=key))
+    if kind == "tpe":
+        return _Study(space, direction, seed, lambda key: _tpe(key, n_startup_trials))
+    assert_never(kind)
+
+
+def _tpe(key: int, n_startup_trials: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is one
+        return TPESampler(
+            seed=key, multivariate=True, group=True, constant_liar=True, n_startup_trials=n_startup_trials
+        )
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna's notices off stderr while it creates a study."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(before, optuna.logging.WARNING))
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+@dataclass
+class _Running:
+    number: int | None
+    """in the study; None: the study does not know the trial"""
+    values: dict[int, float] = field(default_factory=dict)
+    """step -> objective, NaN where it could not be computed"""
+
+    def report(self, step: int, value: float | None) -> None:
+        # A trial that goes on from an earlier checkpoint repeats steps; those after it are no longer true of it.
+        while self.values and next(reversed(self.values)) >= step:
+            self.values.popitem()
+        self.values[step] = math.nan if value is None else float(value)
+
+
+class _Study:
+    """TPE and random search over an in-memory Optuna study."""
+
+    def __init__(self, space: Space, direction: Direction, seed: int, algorithm: Callable[[int], BaseSampler]) -> None:
+        self._space = space
+        self._domain = Domain(space)
+        self._direction = direction
+        self._seed = seed
+        self._algorithm = algorithm
+        self._storage = optuna.storages.InMemoryStorage()
+        with quiet_optuna():
+            self._study = optuna.create_study(storage=self._storage, direction=direction, sampler=RandomSampler(seed))
+        self._asked = 0
+        self._running: dict[str, _Running] = {}
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """What is remembered, in the order asked."""
+        return self._study.get_trials()
+
+    def ask(self, trial: str) -> dict[str, Value] | None:
+        if self._asked == 0:
+            params = dict(self._space.baseline_params())
+            self._remember(PastTrial(trial, params))
+        else:
+            params = self._suggest(trial)
+        self._asked += 1
+        return params
+
+    def report(self, trial: str, step: int, value: float | None) -> None:
+        self._running[trial].report(step, value)
+
+    def tell(self, trial: str, status: str, value: float | None) -> None:
+        if state_of(status) is TrialState.RUNNING:
+            return
+        running = self._running.pop(trial)
+        if running.number is None:
+            return
+        lesson = _lesson(self._direction, status, value, running.values)
+        study = self._storage.get_study_id_from_name(self._study.study_name)
+        id = self._storage.get_trial_id_from_study_id_trial_number(study, running.number)
+        for step, best in lesson.values.items():
+            self._storage.set_trial_intermediate_value(id, step, best)
+        # Optuna gives a pruned trial its last intermediate value, which is the lesson's.
+        self._study.tell(running.number, lesson.value if lesson.state is TrialState.COMPLETE else None, lesson.state)
+
+    def replay(self, past: Iterable[PastTrial]) -> list[str]:
+        skipped = []
+        for trial in past:
+            self._asked += 1
+            if not self._remember(trial):
+                skipped.append(trial.trial)
+        return skipped
+
+    def _suggest(self, trial: str) -> dict[str, Value]:
+        # Sampler objects are cheap: all that TPE knows is in the study.
+        key = np.random.SeedSequence((self._seed, self._asked)).generate_state(1)[0]
+        self._study.sampler = self._algorithm(int(key))
+        asked = self._study.ask()
+        params: dict[str, Value] = {}
+        for path in self._space.order:
+            if self._space.active(path, params):
+                params[path] = self._domain.value(path, self._draw(asked, path))
+        self._running[trial] = _Running(asked.number)
+        return {path: params[path] for path in self._space.axes if path in params}
+
+    def _draw(self, asked: optuna.Trial, path: str) -> Label:
+        axis = self._domain.distributions[path]
+        if isinstance(axis, FloatDistribution):
+            return asked.suggest_float(path, axis.low, axis.high, log=axis.log)
+        if isinstance(axis, IntDistribution):
+            return asked.suggest_int(path, axis.low, axis.high, log=axis.log, step=axis.step)
+        assert isinstance(axis, CategoricalDistribution)
+        return asked.suggest_categorical(path, axis.choices)
+
+    def _remember(self, past: PastTrial) -> bool:
+        """Add a trial to the study, if it has all that one drawn here would have.
+
+        A trial that lacks an axis, as a baseline outside the axes does, stays out whole: from a single one TPE's
+        groups would take that axis to be unrelated to the others and never again model them together.
+        """
+        known = self._domain.covers(past.params)
+        running = _Running(len(self._study.get_trials(deepcopy=False)) if known else None)
+        for step, value in past.values:
+            running.report(step, value)
+        if state_of(past.status) is TrialState.RUNNING:
+            self._running[past.trial] = running
+            lesson = _Lesson(TrialState.RUNNING)
+        else:
+            lesson = _lesson(self._direction, past.status, past.best_value, running.values)
+        if known:
+            labels = self._domain.labels(past.params)
+            self._study.add_trial(
+                create_trial(
+                    state=lesson.state,
+                    value=lesson.value,
+                    params=labels,
+                    distributions={path: self._domain.distributions[path] for path in labels},
+                    intermediate_values=lesson.values,
+                )
+            )
+        return known
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What the study is told about a trial."""
+
+    state: TrialState
+    value: float | None = None
+    values: dict[int, float] = field(default_factory=dict)
+    """step -> best objective so far"""
+
+
+def _lesson(direction: Direction, status: str, best: float | None, values: dict[int, float]) -> _Lesson:
+    """The study's state, value and intermediate values for a trial that has ended.
+
+    TPE puts completed trials before pruned ones, and pruned ones in order of their last step, latest first, and then of
+    the value there. Two things follow. The values are best-so-far ones, as those that decided the pruning were. And
+    a trial that diverged must not keep its steps, or one that did so late would rank above all that were pruned
+    earlier; a single worst value at step 0, where no other trial has its last, ranks it below them all.
+    """
+    so_far = _best_so_far(direction, values)
+    state = state_of(status)
+    if state is TrialState.FAIL:
+        return _Lesson(state, None, so_far)
+    last = next(reversed(values.values()), best) if state is TrialState.PRUNED else best
+    if best is None or last is None or not math.isfinite(best) or not math.isfinite(last):
+        worst = -math.inf if direction == "maximize" else math.inf
+        return _Lesson(TrialState.PRUNED, worst, {0: worst})
+    if state is TrialState.PRUNED:
+        return _Lesson(state, next(reversed(so_far.values()), None), so_far)
+    return _Lesson(state, best, so_far)
+
+
+def _best_so_far(direction: Direction, values: dict[int, float]) -> dict[int, float]:
+    better = max if direction == "maximize" else min
+    so_far: dict[int, float] = {}
+    for step, value in values.items():
+        if math.isfinite(value):
+            so_far[step] = better(next(reversed(so_far.values()), value), value)
+    return so_far
+
+
+class _Grid:
+    """Every point of the space's grid once, in its order, after the baseline; answers do not matter to it."""
+
+    def __init__(self, space: Space) -> None:
+        self._domain = Domain(space)
+        self._baseline: dict[str, Value] | None = dict(space.baseline_params())
+        self._points = iter(space.grid())
+        self._tried: set[str] = set()
+
+    def ask(self, trial: str) -> dict[str, Value] | None:  # noqa: ARG002
+        if self._baseline is not None:
+            params, self._baseline = self._baseline, None
+            self._mark(params)
+            return params
+        for point in self._points:
+            if self._point(point) not in self._tried:
+                self._mark(point)
+                return dict(point)
+        return None
+
+    def report(self, trial: str, step: int, value: float | None) -> None:
+        pass
+
+    def tell(self, trial: str, status: str, value: float | None) -> None:
+        pass
+
+    def replay(self, past: Iterable[PastTrial]) -> list[str]:
+        skipped = []
+        for trial in past:
+            self._baseline = None
+            if not self._mark(trial.params):
+                skipped.append(trial.trial)
+        return skipped
+
+    def _mark(self, params: Mapping[str, Value]) -> bool:
+        known = self._domain.covers(params)
+        if known:
+            self._tried.add(self._point(params))
+        return known
+
+    def _point(self, params: Mapping[str, Value]) -> str:
+        return json.dumps(self._domain.labels(params))
