@@ -12,9 +12,10 @@ from trainable.backbones import backbone_facts
 from trainable.errors import UserError, nearest
 from trainable.freezing import Freeze, blocks_to_freeze
 from trainable.heads import Head, LinearHead
-from trainable.losses import Loss, Task
+from trainable.losses import Loss
 from trainable.optim import AdamW, ConstantSchedule, LearningRate, Optimizer, Schedule
 from trainable.strict import Strict
+from trainable.task import Task
 
 
 class Stage(Strict):
@@ -68,20 +69,34 @@ class TrialConfig(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> TrialConfig:
-        blocks = backbone_facts(self.backbone).blocks
-        if blocks is not None:
-            for freeze in (self.freeze, *(stage.freeze for stage in self.stages if stage.freeze is not None)):
-                blocks_to_freeze(freeze, blocks, self.backbone)
+        mistakes = self._freezes_too_many()
+        total = sum(stage.epochs for stage in self.stages)
         if self.stages and self.head_warmup_epochs:
-            raise ValueError("give either stages or head_warmup_epochs, not both: a warm-up is a first stage")
-        if self.stages and sum(stage.epochs for stage in self.stages) != self.epochs:
-            total = sum(stage.epochs for stage in self.stages)
-            raise ValueError(f"the stages last {total} epochs but epochs is {self.epochs}: make them equal")
+            mistakes.append("give either stages or head_warmup_epochs, not both: a warm-up is a first stage")
+        if self.stages and total != self.epochs:
+            mistakes.append(f"the stages last {total} epochs but epochs is {self.epochs}: make them equal")
         if self.head_warmup_epochs >= self.epochs:
-            raise ValueError(
+            mistakes.append(
                 f"head_warmup_epochs is {self.head_warmup_epochs} but epochs is {self.epochs}: leave at least one epoch"
             )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
         return self
+
+    def _freezes_too_many(self) -> list[str]:
+        blocks = backbone_facts(self.backbone).blocks
+        if blocks is None:
+            return []
+        given = [("", self.freeze), *((f"stages.{number}.", stage.freeze) for number, stage in enumerate(self.stages))]
+        mistakes = []
+        for place, freeze in given:
+            if freeze is None:
+                continue
+            try:
+                blocks_to_freeze(freeze, blocks, self.backbone)
+            except UserError as error:
+                mistakes.append(f"{place}{error}")
+        return mistakes
 
     @property
     def plan(self) -> tuple[Stage, ...]:
@@ -129,7 +144,7 @@ def parse_config(fields: Mapping[str, Any]) -> TrialConfig:
 
 def config_mistakes(error: ValidationError) -> list[str]:
     """pydantic's findings as lines of `dotted.path: what, rule; did you mean`."""
-    return [_mistake(finding) for finding in error.errors()]
+    return [line for finding in error.errors() for line in _mistake(finding).splitlines()]
 
 
 def _mistake(finding: Any) -> str:

@@ -15,8 +15,9 @@ import torch
 from trainable.classifier import Classifier
 from trainable.config import TrialConfig
 from trainable.data.features import PrefixFeatures
-from trainable.losses import Task, unweighted_loss
+from trainable.losses import unweighted_loss
 from trainable.metrics import REPORTED, Objective, Predictions, label_scores, scores
+from trainable.task import Task
 from trainable.thresholds import cross_fitted_decisions, fit_thresholds, validation_folds
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Evaluator:
         """Scores of test logits, decided by thresholds that validation gave."""
         predictions = self._predictions(logits, self._data.split["test"])
         if self._data.task == "multilabel":
-            decisions = predictions.probabilities >= torch.tensor(thresholds, dtype=predictions.probabilities.dtype)
+            decisions = predictions.probabilities.double() >= torch.tensor(thresholds, dtype=torch.float64)
             predictions = _decided(predictions, decisions.int())
         return self._evaluation(predictions, {}, thresholds)
 

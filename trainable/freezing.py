@@ -25,7 +25,7 @@ def _parse_freeze(given: object) -> object:
         return given
     if isinstance(given, str) and given.endswith("%"):
         share = given[:-1].strip()
-        if share.replace(".", "", 1).isdigit() and 0 <= float(share) <= 100:
+        if share.replace(".", "", 1).isdecimal() and 0 <= float(share) <= 100:
             return f"{share}%"
     raise ValueError("must be a number of blocks (0 or more), 'all', or a share of the blocks such as '50%'")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field
 
 from trainable.strict import Strict
+from trainable.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
     LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-Task = Literal["multilabel", "multiclass"]
 Balance = Literal["none", "balanced", "sqrt_balanced"]
 
 
 def _parse_pos_weight(given: object) -> object:
-    if given in get_args(Balance) or (isinstance(given, int | float) and 0 < given <= 1e4):
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if given in get_args(Balance) or (is_number and 0 < given <= 1e4):  # type: ignore[operator]
         return given
     raise ValueError("must be none, balanced, sqrt_balanced or a number above 0 and up to 10000")
 
@@ -69,7 +70,11 @@ class Loss(Strict):
             return functional.binary_cross_entropy_with_logits(logits, softened, pos_weight=weights)
 
         def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            return functional.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing)
+            # averaged over images, not over their weights: an image counts the same in any (micro-)batch
+            losses = functional.cross_entropy(
+                logits, targets, weight=weights, label_smoothing=smoothing, reduction="none"
+            )
+            return losses.mean()
 
         return binary_cross_entropy if task == "multilabel" else cross_entropy
 

@@ -86,7 +86,10 @@ def parse_objective(name: str) -> Objective:
     average = name.removeprefix(_base(name)).removeprefix("_")
     beta = _F_BETA.fullmatch(_base(name))
     if row is None or (average in AVERAGES) != row.averaged or (beta and float(beta[1]) == 0):
-        known = [base if not metric.averaged else f"{base}_{a}" for base, metric in METRICS.items() for a in AVERAGES]
+        beta = _F_BETA.match(name)
+        written = beta[0] if beta and float(beta[1]) else "f1"
+        bases = {written if base == "f1" else base: metric.averaged for base, metric in METRICS.items()}
+        known = [f"{base}_{a}" if averaged else base for base, averaged in bases.items() for a in AVERAGES]
         averages = ", ".join(f"_{average}" for average in AVERAGES)
         rule = f"loss, accuracy; precision, recall, f<beta>, average_precision, roc_auc with one of {averages}"
         raise UserError(f"objective: unknown metric {name!r}{nearest(name, known)} (known: {rule})")

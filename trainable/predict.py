@@ -18,8 +18,9 @@ from trainable.data.features import PrefixFeatures
 from trainable.errors import UserError
 from trainable.evaluation import Evaluation, Evaluator, split_logits
 from trainable.freezing import blocks_to_freeze
-from trainable.losses import Task
 from trainable.metrics import Objective
+from trainable.task import Task
+from trainable.train import stage_of
 from trainable.weights import Weights, require_weights
 
 if TYPE_CHECKING:
@@ -97,15 +98,16 @@ def load_model(checkpoint: Path, device: torch.device, weights: Weights | None =
     config = TrialConfig.model_validate(saved["config"])
     if config.pretrained and weights is None:
         weights = require_weights([config.backbone])[config.backbone]
-    if weights and weights.sha256 != saved["weights_sha256"]:
+    if config.pretrained and weights and weights.sha256 != saved["weights_sha256"]:
         raise UserError(
             f"{weights.path} holds other weights than {checkpoint} was trained on (sha256 {weights.sha256[:12]}, "
             f"not {saved['weights_sha256'][:12]}); put the same file back"
         )
     classifier = build_classifier(config, len(saved["labels"]), weights)
     classifier.load_state_dict(saved["model"], strict=False)
-    # evaluated with the boundary it was trained with: the same prefix function, hence the same numbers
-    freeze = config.plan[-1].freeze
+    # evaluated with the boundary of the epoch that was saved: the same prefix function, hence the same numbers
+    _, stage = stage_of(config, saved["epoch"])
+    freeze = stage.freeze
     assert freeze is not None  # a plan's stages are filled in
     classifier.freeze(blocks_to_freeze(freeze, len(classifier.blocks), config.backbone))
     return TrainedModel(

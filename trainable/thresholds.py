@@ -20,6 +20,8 @@ def fit_thresholds(probabilities: Floats, targets: npt.NDArray[np.int64], beta: 
 
     A threshold lies midway between the two scores that it separates.
     """
+    if not len(targets):
+        return np.full(targets.shape[1], 0.5)
     order = np.argsort(-probabilities, axis=0, kind="stable")
     ranked = np.take_along_axis(probabilities, order, axis=0)
     hits = np.cumsum(np.take_along_axis(targets, order, axis=0), axis=0)
@@ -27,10 +29,12 @@ def fit_thresholds(probabilities: Floats, targets: npt.NDArray[np.int64], beta: 
     predicted = np.arange(1, len(targets) + 1)[:, None]
     f_beta = (1 + beta**2) * hits / np.maximum(beta**2 * positives + predicted, 1)
     below = np.vstack([ranked[1:], np.zeros((1, ranked.shape[1]))])
-    f_beta[ranked == below] = -1.0  # no threshold parts equal scores
+    f_beta[:-1][ranked[1:] == ranked[:-1]] = -1.0  # no threshold parts equal scores
     best = f_beta.argmax(axis=0)
     columns = np.arange(targets.shape[1])
-    fitted = (ranked[best, columns] + below[best, columns]) / 2
+    lowest_in, highest_out = ranked[best, columns], below[best, columns]
+    midway = (lowest_in + highest_out) / 2
+    fitted = np.where(midway > highest_out, midway, lowest_in)  # neighbouring numbers have none between them
     return np.where(positives >= FEWEST_POSITIVES, fitted, 0.5)
 
 
@@ -44,6 +48,8 @@ def validation_folds(targets: npt.NDArray[np.int64], groups: npt.NDArray[np.int6
     np.maximum.at(united, members, targets)
     assigned = np.zeros(len(names), dtype=np.int64)
     if folds > 1:
+        if united.shape[1] == 1:  # the splitter wants two labels or more
+            united = np.hstack([united, 1 - united])
         splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed % 2**32)
         for fold, (_, held_out) in enumerate(splitter.split(united, united)):
             assigned[held_out] = fold

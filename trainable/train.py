@@ -113,8 +113,8 @@ def train_trial(
     classifier = build_classifier(config, len(data.labels), job.weights).to(device)
     run = _Run(job, data, device, classifier)
     last_epoch = job.last_epoch or config.epochs
-    if resume:
-        run.restore(last_epoch)
+    if resume and run.restore(last_epoch) != "running":
+        return
     while run.epoch < last_epoch:
         began = time.perf_counter()
         run.enter_stage()
@@ -203,10 +203,11 @@ class _Run:
         images = 0
         for batch, features in self._batches_with_features():
             self.optimizer.zero_grad(set_to_none=True)
-            size = self.config.micro_batch or len(batch)
-            for start in range(0, len(batch), size):
-                part = slice(start, start + size)
-                sums += self._backward(batch[part], features[part], len(batch))
+            # parts of nearly equal size: BatchNorm cannot train on a single image that is left over
+            parts = math.ceil(len(batch) / (self.config.micro_batch or len(batch)))
+            for part in np.array_split(np.arange(len(batch)), parts):
+                chosen = slice(part[0], part[-1] + 1)
+                sums += self._backward(batch[chosen], features[chosen], len(batch))
             self.optimizer.step()
             self.stepper.after_step()
             images += len(batch)
@@ -318,17 +319,19 @@ class _Run:
             },
         )
 
-    def restore(self, last_epoch: int) -> None:
-        """Go on from the last saved epoch."""
+    def restore(self, last_epoch: int) -> Literal["running", "complete", "early_stopped"]:
+        """Go on from the last saved epoch, unless the trial had ended with it."""
         saved = load_checkpoint(self.job.files.last)
         self.epoch, self.seconds, self.best = saved["epoch"], saved["seconds"], saved["best"]
         self.first_trained_block = saved["first_trained_block"]
         self.classifier.load_state_dict(saved["model"], strict=False)
-        if self.epoch >= last_epoch:
-            return
+        status = self.status(last_epoch)
+        if status != "running" or self.epoch >= last_epoch:
+            return status
         amid_stage = stage_of(self.config, self.epoch)[0] == stage_of(self.config, self.epoch + 1)[0]
         if amid_stage:
             self.enter_stage(saved)
+        return status
 
 
 def stage_of(config: TrialConfig, epoch: int) -> tuple[int, Stage]:

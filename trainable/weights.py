@@ -151,10 +151,12 @@ def load_weights(facts: BackboneFacts, model: nn.Module, weights: Weights) -> No
     """
     state = _read_state(weights)
     wanted = model.state_dict()
-    if facts.package and list(state) != list(wanted) and len(state) == len(wanted):
+    if facts.package and set(state) != set(wanted) and len(state) == len(wanted):
         state = dict(zip(wanted, state.values(), strict=True))  # the packages keep timm's order under other names
     classifier = _classifier_prefixes(facts, model)
-    body = [name for name in wanted if not name.startswith(classifier)]
+    # BatchNorm's counter of batches is not used, and checkpoints older than it do not have it
+    counters = "num_batches_tracked"
+    body = [name for name in wanted if not name.startswith(classifier) and not name.endswith(counters)]
     missing = [name for name in body if name not in state]
     strange = [name for name in state if name not in wanted and not name.startswith(classifier)]
     wrong = [name for name in body if name in state and state[name].shape != wanted[name].shape]
@@ -184,14 +186,18 @@ def _read_state(weights: Weights) -> Mapping[str, torch.Tensor]:
             from safetensors.torch import load_file
 
             return load_file(weights.path)
-        state: Any = torch.load(weights.path, map_location="cpu", weights_only=True)
+        loaded: Any = torch.load(weights.path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors each raise their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{weights.path}: cannot be read as weights of {weights.backbone}: {reason}") from None
     for wrapper in ("state_dict", "model"):
-        if isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    return state  # type: ignore[no-any-return]
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in loaded.values()):
+        raise UserError(
+            f"{weights.path}: cannot be read as weights of {weights.backbone}: it is not a table of tensors"
+        )
+    return loaded
 
 
 def verify_weights(weights: Weights) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainable.data.manifest import Task
 from trainable.data.prepared import PreparedImages, cache_folder, open_images, scan_images
 from trainable.data.splits import SPLITS, SplitRow, data_hash, read_splits
 from trainable.errors import UserError
+from trainable.task import Task
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from typing import Literal
 
 from trainable.data.tables import SPLIT_NAMES, TABLE_SUFFIXES, LabelTable, read_label_table
 from trainable.errors import UserError
+from trainable.task import Task, TaskChoice
 
-Task = Literal["multilabel", "multiclass"]
 Layout = Literal["auto", "folders", "split_folders", "class_column", "labels_column", "indicator_columns"]
 Severity = Literal["error", "warning"]
 
@@ -84,7 +84,7 @@ class _Found:
 def read_manifest(
     path: Path,
     *,
-    task: Literal["auto", "multilabel", "multiclass"] = "auto",
+    task: TaskChoice = "auto",
     layout: Layout = "auto",
     image_column: str | None = None,
     label_column: str | Sequence[str] | None = None,

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainable.data.manifest import Manifest, Row, Task
+from trainable.data.manifest import Manifest, Row
 from trainable.data.views import shuffled
 from trainable.errors import UserError
+from trainable.task import Task
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "split", "group", "sha256", "labels")

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from trainable.errors import UserError, nearest
+from trainable.task import Task
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 IMAGE_COLUMNS = (
@@ -47,7 +48,7 @@ class LabelTable:
     path: Path
     rows: list[Cells]
     labels: tuple[str, ...]
-    task: Literal["multilabel", "multiclass"]
+    task: Task
     layout: str
     malformed: list[tuple[str, int, str]]
     """Rows that could not be used: kind, line, message."""
@@ -73,7 +74,7 @@ class _Labelling:
 
     cells: list[tuple[str, ...]]
     columns: list[str]
-    task: Literal["multilabel", "multiclass"]
+    task: Task
     words: str
     hint: str = ""
 
@@ -260,7 +261,7 @@ def _one_column(raw: _Raw, name: str, task: str, layout: str, separator: str | N
     return _Labelling(labels, [name], _decided(task, "multilabel"), words)
 
 
-def _decided(task: str, detected: Literal["multilabel", "multiclass"]) -> Literal["multilabel", "multiclass"]:
+def _decided(task: str, detected: Task) -> Task:
     if task == "auto":
         return detected
     return "multilabel" if task == "multilabel" else "multiclass"

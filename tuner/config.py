@@ -1,0 +1,81 @@
+"""A search, fully decided: what is searched, on what data, with what means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from trainable.data.manifest import Layout
+from trainable.errors import UserError
+from trainable.strict import Strict
+
+
+class DataConfig(Strict):
+    """Where the labelled images are and how they are read and split."""
+
+    path: Path
+    """a folder of class folders, of split folders, or a CSV or Parquet manifest"""
+    layout: Layout = "auto"
+    image_column: str | None = None
+    label_column: str | None = None
+    labels_separator: str | None = None
+    split: str = "70/15/15"
+    """percent of train/val/test, or of train/val; a split that the data give wins"""
+    drop_rare_labels: Annotated[int, Field(ge=1)] | None = None
+    """labels with fewer positives are left out"""
+    skip_unreadable: bool = False
+    """leave out images that cannot be decoded, instead of stopping"""
+    data_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """keys the split and the augmented views; one for the search"""
+
+
+class Resources(Strict):
+    """What one trial may use, and how many run at once."""
+
+    cpus_per_trial: Annotated[float, Field(gt=0)] = 1.0
+    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    """a share lets several trials have one GPU; None: 1 where there is a GPU, else 0"""
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """trials at once; None: as many as CPUs and GPUs allow"""
+    threads_per_trial: Annotated[int, Field(ge=1)] = 1
+    """CPU threads of torch in a trial; part of what makes a result the same again"""
+
+
+class SearchConfig(Strict):
+    """A space, data and a budget; resolved, it is written to search.yaml."""
+
+    name: str
+    space: str
+    """a shipped space's name or a file"""
+    data: DataConfig
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """None: the space's own budget"""
+    hours: Annotated[float, Field(gt=0)] | None = None
+    """wall-clock limit; running trials stop at their next epoch"""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """keys the sampler"""
+    top_k: Annotated[int, Field(ge=1)] = 3
+    """best configs that are written to top/ and scored on test"""
+    resources: Resources = Resources()
+    tracking: Literal["off"] = "off"
+    results: Path = Path("results")
+    offline: bool = False
+    """never download pretrained weights"""
+
+
+def parse_search_config(**fields: object) -> SearchConfig:
+    """A search config from options.
+
+    Raises:
+        UserError: every wrong option, one line each.
+    """
+    try:
+        return SearchConfig.model_validate(fields)
+    except ValidationError as error:
+        mistakes = []
+        for finding in error.errors():
+            option = "--" + str(finding["loc"][-1]).replace("_", "-")
+            mistakes.append(f"{option} {finding.get('input')!r}: {finding['msg'].removeprefix('Value error, ')}")
+        raise UserError(*mistakes) from None

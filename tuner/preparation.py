@@ -1,0 +1,89 @@
+"""From a data path to a stored, inspected split with decoded images: all that is proved before anything trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainable.data.inspection import Inspection, drop_rare_labels, exclude, inspect
+from trainable.data.manifest import Manifest, read_manifest
+from trainable.data.prepared import Scan, cache_folder, scan_images
+from trainable.data.splits import SplitRow, data_hash, make_splits, parse_ratios, split_rows
+from trainable.errors import UserError
+from trainable.task import Task, TaskChoice
+from tuner.config import DataConfig
+
+SHOWN_ERRORS = 20
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Data as they are: read, scanned, cleaned as asked, split and inspected."""
+
+    manifest: Manifest
+    scan: Scan
+    splits: dict[str, str]
+    """image id -> train, val or test"""
+    inspection: Inspection
+    left_out: dict[str, str]
+    """image or label -> why it takes no part"""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Data that may be trained on: nothing that inspection calls an error remains."""
+
+    root: Path
+    task: Task
+    labels: tuple[str, ...]
+    rows: tuple[SplitRow, ...]
+    inspection: Inspection
+    left_out: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        return data_hash(self.rows, self.labels, self.task)
+
+
+def examine(config: DataConfig, task: TaskChoice, sizes: Sequence[int] = ()) -> Examined:
+    """Read every row and image, decoding them at `sizes` (pixels a side) into the cache in the same pass.
+
+    Raises:
+        UserError: data that cannot be read or split at all.
+    """
+    ratios = parse_ratios(config.split)
+    manifest = read_manifest(
+        config.path,
+        task=task,
+        layout=config.layout,
+        image_column=config.image_column,
+        label_column=config.label_column,
+        labels_separator=config.labels_separator,
+    )
+    scan = scan_images({row.image: row.path for row in manifest.rows}, sizes, cache_folder())
+    left_out: dict[str, str] = {}
+    if config.skip_unreadable:
+        left_out |= scan.unreadable
+        manifest = exclude(manifest, set(scan.unreadable))
+    if config.drop_rare_labels:
+        manifest, dropped = drop_rare_labels(manifest, config.drop_rare_labels)
+        left_out |= {label: f"label with {count} positives" for label, count in dropped.items()}
+    splits = make_splits(manifest, ratios, config.data_seed)
+    return Examined(manifest, scan, splits, inspect(manifest, scan, splits), left_out)
+
+
+def prepare(examined: Examined) -> PreparedData:
+    """What a search may train on.
+
+    Raises:
+        UserError: what is wrong with the data, a line each, up to twenty.
+    """
+    manifest, inspection = examined.manifest, examined.inspection
+    errors = [f"{problem.row}: {problem.message}" for problem in inspection.errors]
+    if errors:
+        more = len(errors) - SHOWN_ERRORS
+        rest = [f"and {more} more; `tuner inspect {manifest.source}` lists all"] if more > 0 else []
+        raise UserError(*errors[:SHOWN_ERRORS], *rest)
+    rows = split_rows(manifest, examined.splits, examined.scan.sha256s)
+    return PreparedData(manifest.root, manifest.task, manifest.labels, rows, inspection, examined.left_out)

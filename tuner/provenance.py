@@ -1,0 +1,49 @@
+"""What a result was made with: versions of what matters, and the code's commit."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    "thaw-tuner",
+    "torch",
+    "torchvision",
+    "timm",
+    "torchmetrics",
+    "ray",
+    "optuna",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+)
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, and Python's."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that this code runs from, `+` if files differ from it; None outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ("git", "-C", str(folder), *arguments), check=True, capture_output=True, text=True, timeout=10
+    ).stdout.strip()

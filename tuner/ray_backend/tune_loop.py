@@ -1,0 +1,209 @@
+"""Ray Tune runs the driver's trials: two thin adaptors and the call that starts it all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+# before Ray is imported: its own console output and result files are off, ours are the record
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is handled by whoever runs the search
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from trainable.errors import UserError
+from tuner.config import Resources
+from tuner.ray_backend.driver import Driver
+from tuner.ray_backend.worker import Assignment, TrialActor, score_on_test
+
+
+@contextmanager
+def ray_session() -> Iterator[None]:
+    """A Ray of this process's own, gone when it is left; joins the cluster of `RAY_ADDRESS` where that is set."""
+    if address := os.environ.get("RAY_ADDRESS"):
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class Slots:
+    """How many trials may run at once, and what each takes.
+
+    Raises:
+        UserError: more is asked for one trial than there is.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        cluster = ray.cluster_resources()
+        gpus = cluster.get("GPU", 0.0)
+        wanted = resources.gpus_per_trial
+        self.gpus = (1.0 if gpus else 0.0) if wanted is None else wanted
+        self.cpus = resources.cpus_per_trial
+        self._limit = resources.workers
+        for name, each, have in (("CPUs", self.cpus, cluster.get("CPU", 0.0)), ("GPUs", self.gpus, gpus)):
+            if each > have:
+                option = f"--{name.lower()}-per-trial"
+                raise UserError(f"{option} {each:g}: this machine has {have:g} {name}; give {have:g} or less")
+
+    @property
+    def count(self) -> int:
+        """Now: nodes may come and go."""
+        cluster = ray.cluster_resources()
+        fits = int(cluster.get("CPU", 0.0) / self.cpus)
+        if self.gpus:
+            fits = min(fits, int(cluster.get("GPU", 0.0) / self.gpus + 1e-9))
+        return max(1, min(fits, self._limit or fits))
+
+
+class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
+    """Tune's searcher: hands out the driver's next trial when there is room for it."""
+
+    def __init__(self, driver: Driver, slots: Slots) -> None:
+        super().__init__()
+        self._driver = driver
+        self._slots = slots
+
+    def suggest(self, trial_id: str) -> Any:  # noqa: ARG002  (Tune's own id)
+        if len(self._driver.running) >= self._slots.count:
+            return None
+        asked = self._driver.ask()
+        if asked is None:
+            return Searcher.FINISHED
+        trial, config = asked
+        return {
+            "trial": trial,
+            "config": config.model_dump(mode="json"),
+            "assignment": asdict(self._driver.assignment),
+        }
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """The scheduler has told the driver already."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the event log is the record, Tune's snapshot is not used."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a search is resumed from its event log")
+
+
+class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
+    """Tune's scheduler: gives results to the driver and stops trials as it says."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__()
+        self._driver = driver
+        self._epochs: dict[str, int] = {}
+
+    def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
+        stop = self._take(trial.config["trial"], result)
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_complete(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """A trial has stopped: at its own end, whose result comes here only, or because it was told to."""
+        name = trial.config["trial"]
+        if "ended" in result:
+            ending = json.loads(result["ended"])
+            self._driver.end(name, ending.pop("status"), ending.pop("error"), **ending)
+            return
+        self._take(name, result)
+        status = json.loads(result["report"])["status"] if "report" in result else "running"
+        self._driver.end(name, status if status != "running" else self._driver.stopped_early(name))
+
+    def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
+        """The actor died: its process was killed, or its node is gone."""
+        self._driver.end(trial.config["trial"], "lost", "the worker process died")
+
+    def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
+        self._driver.end(trial.config["trial"], "paused")
+
+    def _take(self, name: str, result: Mapping[str, Any]) -> bool:
+        """Give a result to the driver, once."""
+        if "report" not in result:
+            return False
+        report = json.loads(result["report"])
+        if report["epoch"] <= self._epochs.get(name, 0):
+            return False
+        self._epochs[name] = report["epoch"]
+        return self._driver.report(name, report)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing, as for the searcher."""
+
+
+class _Silent(tune.ProgressReporter):  # type: ignore[misc]  # Ray is untyped
+    def should_report(self, trials: Any, done: bool = False) -> bool:  # noqa: ARG002
+        return False
+
+    def report(self, trials: Any, done: bool, *sys_info: Any) -> None:
+        pass
+
+
+class _Interruption(tune.Stopper):  # type: ignore[misc]  # Ray is untyped
+    def __init__(self, interrupted: threading.Event) -> None:
+        self._interrupted = interrupted
+
+    def __call__(self, trial_id: str, result: Any) -> bool:  # noqa: ARG002
+        return False
+
+    def stop_all(self) -> bool:
+        return self._interrupted.is_set()
+
+
+def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threading.Event) -> None:
+    """Run trials until the driver has no more; after an interruption those still running are paused.
+
+    Args:
+        driver: whose trials they are
+        slots: how many at once
+        folder: Ray's own files go here
+        interrupted: set it to stop
+    """
+    tune.run(
+        TrialActor,
+        name="tune",
+        storage_path=str(folder.absolute()),
+        search_alg=_Asker(driver, slots),
+        scheduler=_Reporter(driver),
+        num_samples=-1,
+        resources_per_trial={"cpu": slots.cpus, "gpu": slots.gpus},
+        stop=_Interruption(interrupted),
+        reuse_actors=True,
+        verbose=0,
+        progress_reporter=_Silent(),
+        raise_on_failed_trial=False,
+        log_to_file=False,
+    )
+    for trial in list(driver.running):
+        driver.end(trial, "paused")
+
+
+def score_trials_on_test(
+    assignment: Assignment, slots: Slots, trials: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, dict[str, float] | str]]:
+    """The test metrics of trials (id -> config), or the reason why there are none, as they come."""
+    task = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus)(score_on_test)
+    pending = {task.remote(assignment, trial, dict(config)): trial for trial, config in trials.items()}
+    while pending:
+        (done,), _ = ray.wait(list(pending))
+        trial = pending.pop(done)
+        try:
+            yield trial, ray.get(done)
+        except ray.exceptions.RayError as error:
+            yield trial, str(error).splitlines()[-1]

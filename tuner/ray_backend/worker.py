@@ -1,0 +1,130 @@
+"""A Ray actor that trains one trial after another: takes a dict, reports a dict."""
+
+from __future__ import annotations
+
+import gc
+import json
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from trainable.config import TrialConfig
+from trainable.data.dataset import ImageDataset, open_dataset
+from trainable.metrics import parse_objective
+from trainable.task import Task
+from trainable.train import DivergedError, EpochReport, TrialFiles, TrialJob, train_trial, trial_device
+from trainable.weights import Weights
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What all trials of a search share; plain values, so that any node can read it."""
+
+    folder: str
+    """the search's folder"""
+    root: str
+    """the folder that image ids are relative to"""
+    labels: list[str]
+    task: Task
+    data_seed: int
+    objective: str
+    weights: dict[str, str]
+    """backbone -> file of pretrained weights"""
+    threads: int
+    patience_from_epoch: int
+
+    def dataset(self, image_size: int) -> ImageDataset:
+        splits = Path(self.folder) / "splits.csv"
+        return open_dataset(splits, Path(self.root), self.labels, self.task, image_size, self.data_seed)
+
+    def job(self, trial: str, config: TrialConfig) -> TrialJob:
+        folder = Path(self.folder)
+        found = self.weights.get(config.backbone) if config.pretrained else None
+        return TrialJob(
+            config=config,
+            objective=parse_objective(self.objective),
+            files=TrialFiles(folder / "checkpoints" / trial, folder / "predictions" / f"{trial}.npz"),
+            weights=Weights(config.backbone, Path(found)) if found else None,
+            patience_from_epoch=self.patience_from_epoch,
+        )
+
+
+class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
+    """One epoch a step. The actor outlives its trials; nothing of a trial outlives `cleanup`."""
+
+    _reports: Iterator[EpochReport] | None = None
+    _data: ImageDataset | None = None
+
+    def setup(self, config: dict[str, Any]) -> None:
+        import torch
+
+        assignment = Assignment(**config["assignment"])
+        torch.set_num_threads(assignment.threads)
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        self._assignment = assignment
+        self._trial = config["trial"]
+        self._trial_config = TrialConfig.model_validate(config["config"])
+        self._reports = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Be a fresh actor for the next trial."""
+        self.cleanup()
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train an epoch: `report` holds an EpochReport as JSON, or `ended` the reason why there is none."""
+        try:
+            if self._reports is None:
+                self._reports = self._begin()
+            report = next(self._reports)
+        except Exception as error:  # whatever a trial does ends that trial, not the search
+            return {"ended": json.dumps(_ending(error)), "done": True}
+        return {"report": json.dumps(asdict(report)), "done": report.status != "running"}
+
+    def _begin(self) -> Iterator[EpochReport]:
+        config = self._trial_config
+        if self._data is None or self._data.image_size != config.image_size:
+            self._data = self._assignment.dataset(config.image_size)
+        return train_trial(self._assignment.job(self._trial, config), self._data, trial_device())
+
+    def cleanup(self) -> None:
+        """Free the trial's model and its GPU memory."""
+        import torch
+
+        self._reports = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _ending(error: Exception) -> dict[str, str]:
+    """The status that an exception gives a trial, and its reason in a line."""
+    import torch
+
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, DivergedError):
+        return {"status": "pruned", "error": reason}
+    if isinstance(error, torch.OutOfMemoryError):
+        return {"status": "failed", "error": f"out of GPU memory: {reason}"}
+    if isinstance(error, MemoryError):
+        return {"status": "failed", "error": "out of memory"}
+    trace = "".join(traceback.format_exception(error))
+    return {"status": "failed", "error": f"{type(error).__name__}: {reason}", "traceback": trace}
+
+
+def score_on_test(assignment: Assignment, trial: str, config: dict[str, Any]) -> dict[str, float]:
+    """The test metrics of a trial's best epoch."""
+    import torch
+
+    from trainable.predict import load_model, score_test
+
+    torch.set_num_threads(assignment.threads)
+    job = assignment.job(trial, TrialConfig.model_validate(config))
+    model = load_model(job.files.best, trial_device(), job.weights)
+    return score_test(model, assignment.dataset(job.config.image_size), job.objective).metrics
