@@ -275,7 +275,7 @@ def _outcome(trial: TrialRecord) -> tuple[TrialState, float | None]:
     if state is TrialState.COMPLETE:
         return (state, best) if best is not None else (TrialState.PRUNED, None)
     if state is TrialState.PRUNED:
-        diverged = bool(trial.epochs) and trial.epochs[-1].value is None
+        diverged = trial.error is not None or (bool(trial.epochs) and trial.epochs[-1].value is None)
         return state, None if diverged else best
     return state, None
 

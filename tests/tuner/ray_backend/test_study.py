@@ -134,6 +134,16 @@ def test_trials_have_their_states_values_and_curves(db: Path, log: Log) -> None:
     assert optuna.load_study(study_name="flowers", storage=url(db)).best_trial.number == 2
 
 
+@pytest.mark.parametrize(("values", "error"), [([0.4, None], None), ([0.4, 0.5], "the loss is not finite")])
+def test_a_trial_that_diverged_is_pruned_without_a_value(
+    db: Path, values: list[float | None], error: str | None
+) -> None:
+    log = Log()
+    log.trial(0, values, "pruned", error)
+    mirror(log.events, url(db), space())
+    assert (trials(db)[0].state, trials(db)[0].value) == (TrialState.PRUNED, None)
+
+
 def test_trials_carry_what_the_dashboard_should_show(db: Path, log: Log) -> None:
     mirror(log.events, url(db), space())
     assert trials(db)[3].user_attrs == {
