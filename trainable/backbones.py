@@ -6,6 +6,8 @@ Blocks (the unit of `freeze`): ResNet = stem, layer1-4; torchvision EfficientNet
 
 from __future__ import annotations
 
+import functools
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,6 +128,20 @@ def build_model(facts: BackboneFacts) -> nn.Module:
     return built
 
 
+@functools.cache
+def count_blocks(name: str) -> int:
+    """The number of blocks of a backbone; one that is not in BACKBONES is built to find out.
+
+    Raises:
+        UserError: as `build_model` and `split_model`.
+    """
+    facts = backbone_facts(name)
+    if facts.blocks is not None:
+        return facts.blocks
+    model: Any = build_model(facts)
+    return len(split_model(facts, model, model.pretrained_cfg["input_size"][-1]).blocks)
+
+
 def split_model(facts: BackboneFacts, model: nn.Module, image_size: int) -> Backbone:
     """The library's model as blocks and neck, its classifier dropped.
 
@@ -178,7 +194,7 @@ def _split_timm(facts: BackboneFacts, model: Any, image_size: int) -> Backbone:
         names.append(name)
         if name in _STAGE_LISTS:
             stages += child.children()
-        elif name.startswith(("layer", "stage")):
+        elif name.startswith(("layer", "stage")) or re.fullmatch(r"s\d+", name):
             stages.append(child)
         else:
             (final if stages else stem).append(child)
@@ -204,7 +220,7 @@ def _proved_features(facts: BackboneFacts, model: nn.Module, backbone: Backbone,
             for block in backbone.blocks:
                 x = block(x)
             x = backbone.neck(x)
-        except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        except Exception as error:  # each architecture fails in its own way
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"backbone {facts.name!r} cannot be used at {image_size} pixels: {reason}") from None
     if x.shape != expected.shape or not torch.allclose(x, expected, rtol=1e-4, atol=1e-5):
