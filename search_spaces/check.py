@@ -230,4 +230,4 @@ def _body(message: str, path: str) -> str:
 
 
 def _without_numbers(text: str) -> str:
-    return re.sub(r"\d+(\.\d+)?", "#", text)
+    return re.sub(r"\b\d+(\.\d+)?\b", "#", text)

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.representer import SafeRepresenter
 
 from trainable.errors import UserError
 
@@ -29,6 +30,7 @@ MAX_VALUES = 100_000
 MAX_DEPTH = 50
 
 _TAG = "tag:yaml.org,2002:"
+_PLAIN = re.compile(r"[\w.+-][\w.%/+-]*( [\w.%/+-]+)*")
 _OTHER_VERSION = re.compile(r"^%YAML\s+(?!1\.2\b)", re.MULTILINE)
 
 
@@ -102,14 +104,27 @@ def parse_yaml(text: str, name: str) -> Document:
     return Document(name, text, data, reading.positions)
 
 
+class _Representer(SafeRepresenter):
+    """Quotes all but plain words: ruamel writes some texts (`:a` as a key in a flow mapping) that it cannot read."""
+
+    def represent_text(self, text: str) -> ScalarNode:
+        return self.represent_scalar(f"{_TAG}str", text, style=None if _PLAIN.fullmatch(text) else '"')
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+_Representer.add_representer(str, _Representer.represent_text)
+
+
 def write_yaml(data: Mapping[str, Any]) -> str:
     """Plain data as YAML that `parse_yaml` reads back equal: keys in the order given, innermost lists on one line."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = None
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel annotates it None
     yaml.allow_unicode = True
     yaml.width = 1_000_000  # a folded line would break a flow list in the middle
-    yaml.representer.ignore_aliases = lambda _: True
     stream = io.StringIO()
     yaml.dump(dict(data), stream)
     return stream.getvalue()

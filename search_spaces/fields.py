@@ -120,10 +120,12 @@ def value_mistakes(path: str, value: Any) -> list[str]:
 
 def as_read(path: str, value: Any) -> Any:
     """A field's value as the config holds it (`1` for a learning rate is 1.0), or as given where it does not fit."""
+    if value_mistakes(path, value):
+        return value
     try:
         part, _, name = path.partition(".")
         read = _alone(path, value).model_dump(mode="json")[part]
-    except ValidationError:
+    except ValidationError:  # it depends on other fields
         return value
     return read[name] if name else read
 

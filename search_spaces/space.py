@@ -236,8 +236,12 @@ class Space(Strict):
         size = self.size() if self.sampler == "grid" else None
         if size is None:
             return DEFAULT_TRIALS
-        in_grid = self.config(self.baseline_params()) == self.baseline_config()
-        return size if in_grid else size + 1
+        return size if self._baseline_in_grid() else size + 1
+
+    def _baseline_in_grid(self) -> bool:
+        params = self.baseline_params()
+        whole = all(path in params or not self.active(path, params) for path in self.axes)
+        return whole and self.config(params) == self.baseline_config()
 
     def sizes(self) -> tuple[int, ...]:
         """Every image_size that can occur, ascending, in pixels."""

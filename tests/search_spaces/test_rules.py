@@ -1,0 +1,174 @@
+"""Mistakes in a space's file: each named with its line, all of them at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from search_spaces.document import parse_yaml
+from search_spaces.space import Space, read_space
+from trainable.errors import UserError
+
+HEADER = """version: 1
+fixed: {epochs: 5, augment: none}
+baseline: {backbone: lite0}
+axes:
+  backbone: {choice: [lite0, lite1]}
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        read_space(parse_yaml(text, "s.yaml"))
+    assert all("\n" not in mistake for mistake in caught.value.mistakes)
+    return list(caught.value.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("axis", "place", "part"),
+    [
+        ("optimizer.lr: {float: [0.1, 0.01]}", "6:3 axes.optimizer.lr: ", "low 0.1 must be below high 0.01"),
+        (
+            "optimizer.lr: {float: [0, 0.1], log: true}",
+            "6:3 axes.optimizer.lr: ",
+            "low 0 must be above 0 where log is true",
+        ),
+        ("optimizer.lr: {float: [-1, 0.1]}", "6:26 axes.optimizer.lr: low -1: ", "greater than 0"),
+        ("optimizer.lr: {float: [1, 2, 3]}", "6:18 axes.optimizer.lr.float: ", "two numbers: [low, high]"),
+        ("optimizer.lr: {float: [a, 1]}", "6:26 axes.optimizer.lr: ", "given: 'a'"),
+        ("optimizer.lr: {float: [1e-4, 1e-2], lgo: true}", "6:39 axes.optimizer.lr.lgo: ", "did you mean 'log'?"),
+        ("optimizer.lr: {flaot: [1e-4, 1e-2]}", "6:3 axes.optimizer.lr: ", "did you mean 'float'?"),
+        ("optimizer.lr: {float: [1e-4, 1], choice: [1]}", "6:3 axes.optimizer.lr: ", "float and choice at once"),
+        ("optimizer.lr: [1, 2]", "6:3 axes.optimizer.lr: ", "must be one of {float: [low, high]}"),
+        ("lr: {float: [1e-4, 1e-2]}", "6:3 axes.lr: ", "did you mean 'optimizer.lr'?"),
+        ("head.widht: {int: [1, 2]}", "6:3 axes.head.widht: ", "did you mean 'head.width'?"),
+        ("head: {choice: [mlp]}", "6:3 axes.head: ", "name one of head.kind, head.dropout, head.width"),
+        ("freeze: {float: [0, 1]}", "6:3 axes.freeze: ", "whole numbers: use {int: [low, high]}"),
+        ("batch_norm: {int: [0, 1]}", "6:3 axes.batch_norm: ", "use {choice: [...]}"),
+        ("batch_size: {int: [1.5, 3]}", "6:22 axes.batch_size: ", "valid integer"),
+        ("batch_size: {int: [8, 16], step: 0}", "6:30 axes.batch_size.step: ", "greater than or equal to 1"),
+        ("batch_size: {int: [8, 16], step: 9}", "6:3 axes.batch_size: ", "longer than the range"),
+        ("batch_size: {int: [8, 16], step: 2, log: true}", "6:3 axes.batch_size: ", "exclude each other"),
+        ("batch_size: {choice: []}", "6:3 axes.batch_size: ", "has no options"),
+        ("batch_size: {choice: [8, 8, true]}", "6:3 axes.batch_size: ", "option 8 is given more than once"),
+        ("head.kind: {choice: [linear, mpl]}", "6:32 axes.head.kind: option mpl: ", "did you mean 'mlp'?"),
+        ("freeze: {choice: [all, 50, half]}", "6:30 axes.freeze: option half: ", "a share of the blocks"),
+        ("epochs: {int: [3, 9]}", "6:3 axes.epochs: ", "is in fixed as well"),
+        ("epochs: {int: [3, 9]}", "6:3 axes.epochs: ", "or use scheduler: none"),
+        ("seed: {int: [0, 9]}", "6:3 axes.seed: ", "is not searched"),
+        ("head_warmup_epochs: {choice: [0, 1]}", "1:1 scheduler.grace_epochs: ", "above head_warmup_epochs (1)"),
+        ("head.width: {int: [1, 2], when: {head.knd: mlp}}", "6:36 axes.head.width.when.head.knd: ", "'head.kind'"),
+        (
+            "head.width: {int: [1, 2], when: {head.kind: mlp}}",
+            "6:36 axes.head.width.when.head.kind: ",
+            "neither an axis nor fixed",
+        ),
+        ("freeze: {int: [1, 2], when: {augment: light}}", "6:32 axes.freeze.when.augment: ", "it is fixed to none"),
+        (
+            "freeze: {int: [1, 2], when: {backbone: lite9}}",
+            "6:32 axes.freeze.when.backbone: ",
+            "is never lite9; did you mean",
+        ),
+        ("freeze: {int: [1, 2], when: {backbone: []}}", "6:32 axes.freeze.when.backbone: ", "has no values"),
+        ("freeze: {int: [1, 2], when: {freeze: 1}}", "6:25 axes.freeze.when: ", "leads back to this axis"),
+        (
+            "freeze: {int: [1, 2], when: {backbone: lite0}}\n"
+            "  patience_epochs: {int: [1, 2], when: {backbone: lite1, freeze: 1}}",
+            "7:34 axes.patience_epochs.when: ",
+            "is never met",
+        ),
+    ],
+)
+def test_a_mistaken_axis(axis: str, place: str, part: str) -> None:
+    found = mistakes(f"{HEADER}  {axis}\n")
+    assert any(line.startswith(f"s.yaml:{place}") and part in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "part"),
+    [
+        ("version: 1", "version: 2", "1:1 version: ", "must be 1"),
+        ("version: 1", "about: x", "1:1 version: ", "write version: 1"),
+        ("version: 1", "version: 1\naxis: {}", "2:1 axis: ", "did you mean 'axes'?"),
+        ("version: 1", "version: 1\nobjective: f2_marco", "2:1 objective: ", "unknown metric 'f2_marco'"),
+        ("version: 1", "version: 1\nobjective: 3", "2:1 objective: ", "must be text"),
+        ("version: 1", "version: 1\nsampler: gird", "2:1 sampler: ", "did you mean 'grid'?"),
+        ("version: 1", "version: 1\nscheduler: ahsa", "2:1 scheduler: ", "did you mean 'asha'?"),
+        ("version: 1", "version: 1\nscheduler: {grace_epochs: 1}", "2:1 scheduler: ", "asha, none"),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {kind: asha, grace: 1}",
+            "2:25 scheduler.grace: ",
+            "it has kind, grace_epochs",
+        ),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {kind: asha, grace_epochs: 5}",
+            "2:25 scheduler.grace_epochs: ",
+            "below epochs (5)",
+        ),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {kind: asha, within: [schedule]}",
+            "2:34 scheduler.within.0: ",
+            "schedule.kind",
+        ),
+        ("version: 1", "version: 1\nsampler: grid\nscheduler: asha", "3:1 scheduler: ", "use scheduler: none"),
+        ("version: 1", "version: 1\nbudget: {trials: 0}", "2:10 budget.trials: ", "greater than or equal to 1"),
+        ("version: 1", "version: 1\nbudget: {trails: 3}", "2:10 budget.trails: ", "did you mean 'trials'?"),
+        ("epochs: 5", "epoch: 5", "2:9 fixed.epoch: ", "did you mean 'epochs'?"),
+        ("epochs: 5", "head: {width: 0}", "2:16 fixed.head.width: ", "greater than or equal to 1"),
+        ("epochs: 5", "head: {width: 1}, head.width: 2", "2:1 fixed: ", "head.width is given twice"),
+        ("epochs: 5", "batch_size: true", "2:9 fixed.batch_size: ", "must be a number"),
+        ("backbone: lite0}", "head: mlp, backbone: lite0}", "3:12 baseline.head: ", "is made of fields"),
+        ("backbone: lite0}", "backbone: lite7}", "3:12 baseline.backbone: ", "no such backbone"),
+        ("backbone: lite0}", "}", "3:1 baseline: ", "no backbone"),
+        ("baseline: {backbone: lite0}\n", "", "1:1 baseline: ", "is required"),
+        ("  backbone: {choice", "  backbones: {choice", "5:3 axes.backbones: ", "did you mean 'backbone'?"),
+        ("axes:\n  backbone: {choice: [lite0, lite1]}", "axes: {}", "4:1 axes: ", "at least one axis"),
+    ],
+)
+def test_a_mistaken_section(old: str, new: str, place: str, part: str) -> None:
+    assert old in HEADER
+    found = mistakes(HEADER.replace(old, new))
+    assert any(line.startswith(f"s.yaml:{place}") and part in line for line in found), found
+
+
+def test_a_grid_lists_no_floats() -> None:
+    found = mistakes("sampler: grid\n" + HEADER + "  optimizer.lr: {float: [1e-4, 1e-2]}\n")
+    assert found == ["s.yaml:7:3 axes.optimizer.lr: is a float range, which a grid cannot list; use {choice: [...]}"]
+
+
+def test_a_circle_of_conditions() -> None:
+    found = mistakes(
+        HEADER + "  freeze: {choice: [all, 0], when: {batch_norm: train}}\n"
+        "  batch_norm: {choice: [train], when: {freeze: 0}}\n"
+    )
+    assert [line.split(": ")[0] for line in found] == [
+        "s.yaml:6:30 axes.freeze.when",
+        "s.yaml:7:33 axes.batch_norm.when",
+    ]
+
+
+def test_all_mistakes_come_at_once_in_the_order_of_the_file() -> None:
+    found = mistakes(
+        "version: 1\nscheduler: {kind: asha, grace_epochs: 7, graec: 1}\nfixed: {epochs: 5, batch_size: 0}\n"
+        "baseline: {backbone: lite9}\naxes:\n  backbone: {choice: [lite0, resnet8]}\n  optimizer.lr: {flaot: [1, 2]}\n"
+        "  head.dropout: {float: [0.9, 0.1], when: {head.kind: mpl, optimizer.lr: 1}}\n  head.kind: {choice: [mlp]}\n"
+    )
+    assert [line.split(": ")[0].removeprefix("s.yaml:") for line in found] == [
+        "2:25 scheduler.grace_epochs",
+        "2:42 scheduler.graec",
+        "3:20 fixed.batch_size",
+        "4:12 baseline.backbone",
+        "6:30 axes.backbone",
+        "7:3 axes.optimizer.lr",
+        "8:3 axes.head.dropout",
+        "8:44 axes.head.dropout.when.head.kind",
+    ]
+
+
+def test_a_space_made_in_python_obeys_the_rules_too() -> None:
+    with pytest.raises(ValueError, match=r"axes\.seed: is not searched"):
+        Space.model_validate(
+            {"version": 1, "fixed": {"backbone": "lite0"}, "baseline": {}, "axes": {"seed": {"int": [1, 2]}}}
+        )
