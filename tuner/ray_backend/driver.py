@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from search_spaces.space import Asha, Space
-from trainable.backbones import backbone_facts
+from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
 from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective
@@ -23,7 +23,8 @@ BASELINE = "t0001"
 class Driver:
     """One search while it runs. Every event is in the log before the sampler or a table hears of it.
 
-    Called from Ray Tune's loop, one call at a time.
+    Called from Ray Tune's loop, one call at a time. `deadline` is a time.monotonic() after which trials stop at their
+    next epoch.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Driver:
         trials: int,
         seed: int,
         deadline: float | None,
+        weights_sha256: Mapping[str, str],
         listeners: list[Callable[[Event], None]],
     ) -> None:
         self._store = store
@@ -43,6 +45,7 @@ class Driver:
         self.assignment = assignment
         self._trials = trials
         self._deadline = deadline
+        self._weights_sha256 = weights_sha256
         self._listeners = listeners
         self._sampler: Sampler = make_sampler(space, space.sampler, objective.direction, seed)
         self._rungs = _rungs(space, objective)
@@ -116,10 +119,14 @@ class Driver:
         return json.dumps([_at(fields, path) for path in scheduler.within])
 
     def _facts(self, config: TrialConfig) -> dict[str, Any]:
-        blocks = backbone_facts(config.backbone).blocks
-        if blocks is None:
-            return {}
-        return {"total_blocks": blocks, "freeze_blocks": blocks_to_freeze(config.freeze, blocks, config.backbone)}
+        """What a trial's config means on this machine: resolved blocks, the weights it starts from."""
+        facts: dict[str, Any] = {}
+        if config.pretrained:
+            facts["weights_sha256"] = self._weights_sha256[config.backbone]
+        blocks = count_blocks(config.backbone)
+        facts["total_blocks"] = blocks
+        facts["freeze_blocks"] = blocks_to_freeze(config.freeze, blocks, config.backbone)
+        return facts
 
 
 class _Running:

@@ -23,6 +23,7 @@ import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import NoopStopper
 
 from trainable.errors import UserError
 from tuner.config import Resources
@@ -165,6 +166,15 @@ class _Interruption(tune.Stopper):  # type: ignore[misc]  # Ray is untyped
     def stop_all(self) -> bool:
         return self._interrupted.is_set()
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Tune's snapshots hold a stopper that never stops: nothing is ever restored from them."""
+        return NoopStopper, ()
+
+
+def _id(trial: Any) -> str:
+    """Our own short id: Tune would name folders by all parameters, beyond what file systems take."""
+    return str(trial.config["trial"])
+
 
 def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threading.Event) -> None:
     """Run trials until the driver has no more; after an interruption those still running are paused.
@@ -175,23 +185,27 @@ def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threadin
         folder: Ray's own files go here
         interrupted: set it to stop
     """
-    tune.run(
-        TrialActor,
-        name="tune",
-        storage_path=str(folder.absolute()),
-        search_alg=_Asker(driver, slots),
-        scheduler=_Reporter(driver),
-        num_samples=-1,
-        resources_per_trial={"cpu": slots.cpus, "gpu": slots.gpus},
-        stop=_Interruption(interrupted),
-        reuse_actors=True,
-        verbose=0,
-        progress_reporter=_Silent(),
-        raise_on_failed_trial=False,
-        log_to_file=False,
-    )
-    for trial in list(driver.running):
-        driver.end(trial, "paused")
+    try:
+        tune.run(
+            TrialActor,
+            name="tune",
+            storage_path=str(folder.absolute()),
+            search_alg=_Asker(driver, slots),
+            scheduler=_Reporter(driver),
+            num_samples=-1,
+            resources_per_trial={"cpu": slots.cpus, "gpu": slots.gpus},
+            stop=_Interruption(interrupted),
+            reuse_actors=True,
+            trial_name_creator=_id,
+            trial_dirname_creator=_id,
+            verbose=0,
+            progress_reporter=_Silent(),
+            raise_on_failed_trial=False,
+            log_to_file=False,
+        )
+    finally:
+        for trial in list(driver.running):
+            driver.end(trial, "paused")
 
 
 def score_trials_on_test(

@@ -14,11 +14,10 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from search_spaces.document import Document, read_yaml
 from trainable.errors import UserError, nearest
-
-from ..records import SearchRecord, TrialRecord
-from ..store import Store, write_atomically
-from ..tolerant import integer, mapping, number
-from .leaderboard import to_csv, to_markdown
+from tuner.records import SearchRecord, TrialRecord
+from tuner.report.leaderboard import to_csv, to_markdown
+from tuner.store import Store, write_atomically
+from tuner.tolerant import integer, mapping, number
 
 _PARTS = ("config", "result", "provenance")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
@@ -131,12 +130,13 @@ def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[s
         "search": search.name,
         "space": search.space,
         "task": search.task,
-        "data": {"root": search.data.get("root"), "hash": search.data.get("hash")},
+        "data": {name: search.data.get(name) for name in ("root", "hash", "options")},
         "splits": splits,
         "labels": search.labels,
         "data_seed": search.data.get("data_seed"),
         "seed": search.seed,
         "precision": search.precision,
+        "threads": search.threads,
         "device": trial.epochs[-1].device,
         "versions": search.versions,
         "git": search.git,

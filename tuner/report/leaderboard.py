@@ -6,12 +6,12 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..records import SearchRecord, TrialRecord
-from ..tolerant import mapping
-from . import table
+from tuner.records import SearchRecord, TrialRecord
+from tuner.report import table
+from tuner.tolerant import mapping
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ _READABLE_METRICS = (
 )
 
 
-def rows(search: SearchRecord) -> list[Row]:
+def rows(search: SearchRecord, top: int | None = None) -> list[Row]:
     """One row a trial with the columns of leaderboard.csv, best value first, then those without a value by number.
 
     Only eligible trials carry a rank. `tied`, `ci_low`, `ci_high` and `link` are None.
@@ -42,13 +42,13 @@ def rows(search: SearchRecord) -> list[Row]:
     test = sorted({name for trial in search.trials for name in trial.test})
     return [
         _row(search, trial, configs[trial.id], ranks.get(trial.id), baseline, (others, val, test))
-        for trial in _table_order(search)
+        for trial in _shown(search, top)
     ]
 
 
-def to_csv(search: SearchRecord) -> str:
+def to_csv(search: SearchRecord, top: int | None = None) -> str:
     """leaderboard.csv: floats exact, missing values empty, lists as JSON."""
-    found = rows(search)
+    found = rows(search, top)
     names = list(found[0]) if found else list(_row(search, TrialRecord("", 0), {}, None, None, ([], [], [])))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -57,10 +57,10 @@ def to_csv(search: SearchRecord) -> str:
     return text.getvalue()
 
 
-def to_json(search: SearchRecord) -> str:
+def to_json(search: SearchRecord, top: int | None = None) -> str:
     """The rows with the search's name, objective and status, as strict JSON."""
     objective = {"metric": search.metric, "direction": search.direction}
-    record = {"name": search.name, "status": search.status, "objective": objective, "rows": rows(search)}
+    record = {"name": search.name, "status": search.status, "objective": objective, "rows": rows(search, top)}
     return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
 
@@ -75,7 +75,7 @@ def to_markdown(
         extra: further columns, title -> trial id -> text
     """
     trials = _table_order(search)
-    shown = trials if top is None else [trial for at, trial in enumerate(trials) if at < top or trial.baseline]
+    shown = _shown(search, top)
     better = "higher" if search.direction == "maximize" else "lower"
     parts = [
         f"# {table.escape(search.name)}: {table.escape(search.metric)} ({better} is better)",
@@ -87,6 +87,15 @@ def to_markdown(
     parts.append("## How it was made")
     parts.append("\n".join(f"- {name}: {text}" for name, text in _origin(search) if text))
     return "\n\n".join(parts) + "\n"
+
+
+FORMATS: dict[str, Callable[[SearchRecord, int | None], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
+
+
+def _shown(search: SearchRecord, top: int | None) -> list[TrialRecord]:
+    """The first `top` trials of the table, and the baseline in any case."""
+    trials = _table_order(search)
+    return trials if top is None else [trial for at, trial in enumerate(trials) if at < top or trial.baseline]
 
 
 def _table_order(search: SearchRecord) -> list[TrialRecord]:

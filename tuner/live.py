@@ -1,0 +1,145 @@
+"""What a running search shows: one live table in a terminal, a plain line for each finished trial elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tuner.records import Replay, SearchRecord, TrialRecord
+from tuner.report import table
+from tuner.store import Event
+
+SHOWN_ROWS = 12
+
+
+class Progress(Protocol):
+    """Hears every event of a search."""
+
+    def hear(self, event: Event) -> None: ...
+
+
+@contextmanager
+def live_progress(stream: TextIO | None = None) -> Iterator[Progress]:
+    """Progress as the stream (stdout) can show it."""
+    out = stream or sys.stdout
+    if out.isatty():
+        watched = _LiveTable()
+        with Live(get_renderable=watched.render, console=Console(file=out), refresh_per_second=2):
+            yield watched
+    else:
+        yield _PlainLines(out)
+
+
+class _Watched:
+    """A search as its events tell of it, with the time it has taken."""
+
+    def __init__(self) -> None:
+        self._replay = Replay()
+        self._began = time.monotonic()
+
+    def take(self, event: Event) -> None:
+        self._replay.add(event)
+
+    @property
+    def record(self) -> SearchRecord:
+        return self._replay.record()
+
+    def standing(self, search: SearchRecord) -> str:
+        """Counts, best so far and how long it may still take, in a line."""
+        by_status: dict[str, int] = {}
+        for trial in search.trials:
+            by_status[trial.status] = by_status.get(trial.status, 0) + 1
+        ended = len(search.trials) - by_status.get("running", 0)
+        counts = [f"{ended}/{search.budget} trials"]
+        counts += [f"{count} {status}" for status, count in sorted(by_status.items())]
+        if best := search.best:
+            counts.append(f"best {search.metric} {table.metric(best.best_value)} ({best.id})")
+        if ended and search.budget and ended < search.budget:
+            left = (time.monotonic() - self._began) / ended * (search.budget - ended)
+            counts.append(f"about {duration(left)} left")
+        return ", ".join(counts)
+
+
+class _PlainLines(_Watched):
+    def __init__(self, out: TextIO) -> None:
+        super().__init__()
+        self._out = out
+
+    def hear(self, event: Event) -> None:
+        self.take(event)
+        if event["kind"] == "search_started":
+            sizes = ", ".join(f"{split} {count}" for split, count in event["data"]["sizes"].items())
+            objective = event["objective"]
+            self._say(
+                f"search {event['name']}: up to {event['trials']} trials of {event['space']}, {objective['direction']} "
+                f"{objective['metric']}; {event['task']}, {len(event['labels'])} labels; images: {sizes}"
+            )
+        elif event["kind"] == "trial_ended":
+            search = self.record
+            trial = next(trial for trial in search.trials if trial.id == event["trial"])
+            self._say(f"{_trial_line(trial)} | {self.standing(search)}")
+        elif event["kind"] == "search_ended":
+            reason = f" ({event['reason']})" if event["reason"] else ""
+            self._say(f"search {event['status']}{reason}")
+
+    def _say(self, line: str) -> None:
+        print(line, file=self._out, flush=True)
+
+
+def _trial_line(trial: TrialRecord) -> str:
+    value = "-" if trial.best_value is None else table.metric(trial.best_value)
+    came_to = f"{trial.epochs_run} epochs in {duration(trial.seconds or 0)}"
+    why = f": {trial.error}" if trial.error else ""
+    return f"{trial.id} {trial.status} {value} ({', '.join(_settings(trial))}) {came_to}{why}"
+
+
+def _freeze(trial: TrialRecord) -> str:
+    return table.freeze(trial.config.get("freeze"), trial.freeze_blocks, trial.total_blocks)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `7 min`, `1 h 05 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _settings(trial: TrialRecord) -> list[str]:
+    return [str(trial.config.get("backbone")), f"freeze {_freeze(trial)}", table.head(trial.config.get("head"))]
+
+
+class _LiveTable(_Watched):
+    def hear(self, event: Event) -> None:
+        self.take(event)
+
+    def render(self) -> Group:
+        search = self.record
+        rows = Table(title=f"{search.name}: {search.metric}", title_justify="left")
+        for title in (*("trial", "status", search.metric or "value"), *("backbone", "freeze", "head"), "schedule"):
+            rows.add_column(title)
+        rows.add_column("epoch", justify="right")
+        rows.add_column("time", justify="right")
+        running = [trial for trial in search.trials if trial.status == "running"]
+        ended = [trial for trial in search.ranked() if trial.status != "running"]
+        for trial in [*running, *ended][:SHOWN_ROWS]:
+            best = trial is search.best or (search.best is not None and trial.id == search.best.id)
+            rows.add_row(
+                trial.id,
+                trial.status,
+                table.metric(trial.best_value),
+                *(str(trial.config.get("backbone")), _freeze(trial), table.head(trial.config.get("head"))),
+                table.schedule(trial.config.get("schedule")),
+                f"{trial.epochs_run}/{trial.config.get('epochs')}",
+                duration(trial.seconds or 0),
+                style="bold green" if best else None,
+            )
+        return Group(rows, Text(self.standing(search)))

@@ -1,0 +1,72 @@
+"""Everything that can be found wrong before a trial runs: in the space, the weights and the data, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from search_spaces.check import prove
+from search_spaces.space import Space, load_space
+from trainable.errors import UserError
+from trainable.metrics import Objective, parse_objective
+from trainable.weights import Weights, download_weights, find_weights, require_weights, verify_weights
+from tuner.config import DataConfig
+from tuner.preparation import PreparedData, examine, prepare
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A space whose every option makes a valid trial, with its weights and, where data were given, on those data."""
+
+    space: Space
+    objective: Objective
+    weights: dict[str, Weights]
+    data: PreparedData | None
+
+
+def prove_all(space: str, data: DataConfig | None, *, download: bool) -> Proved:
+    """Prove a space, its pretrained weights and its data; images are decoded at every size on the way.
+
+    Raises:
+        UserError: every mistake found, one line each.
+    """
+    loaded = load_space(space)
+    mistakes: list[str] = []
+    weights: dict[str, Weights] = {}
+    prepared = None
+    with _collected(mistakes):
+        weights = provide_weights(loaded.pretrained_backbones(), download=download)
+    if data:
+        with _collected(mistakes):
+            prepared = prepare(examine(data, loaded.task, loaded.sizes()))
+    task = prepared.task if prepared else None if loaded.task == "auto" else loaded.task
+    if mistakes := [*prove(loaded, task), *mistakes]:
+        raise UserError(*dict.fromkeys(mistakes))
+    return Proved(loaded, parse_objective(loaded.objective), weights, prepared)
+
+
+@contextmanager
+def _collected(mistakes: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        mistakes += error.mistakes
+
+
+def provide_weights(backbones: tuple[str, ...], *, download: bool) -> dict[str, Weights]:
+    """Pretrained weights on this machine, downloaded where they may be, each proved to fit its backbone.
+
+    Raises:
+        UserError: weights that are missing or do not fit, a line each.
+    """
+    mistakes: list[str] = []
+    for backbone in backbones:
+        with _collected(mistakes):
+            if download and find_weights(backbone) is None:
+                download_weights(backbone)
+            for weights in require_weights([backbone]).values():
+                verify_weights(weights)
+    if mistakes:
+        raise UserError(*mistakes)
+    return require_weights(backbones)

@@ -1,0 +1,129 @@
+"""Train the one config of a YAML file again: `tuner train best.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainable.config import TrialConfig, parse_config
+from trainable.data.splits import write_splits
+from trainable.errors import UserError
+from trainable.metrics import Objective, parse_objective
+from trainable.task import TaskChoice
+from trainable.weights import Weights
+from tuner.config import DataConfig
+from tuner.preparation import PreparedData, examine, prepare
+from tuner.report.best import read_best
+
+if TYPE_CHECKING:
+    from trainable.train import EpochReport
+
+TOLERANCE = 1e-6
+"""A rerun verifies when its objective differs from the file's by no more."""
+DEFAULT_OBJECTIVE = "f1_macro"
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A config to train, and what its file says came out of it before."""
+
+    config: TrialConfig
+    data: DataConfig
+    objective: Objective
+    task: TaskChoice
+    threads: int
+    expected: float | None = None
+    epochs_run: int | None = None
+    data_hash: str | None = None
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a rerun."""
+
+    value: float
+    """the objective at its best epoch"""
+    best_epoch: int
+    difference: float | None
+    """from what the file says; None where it says nothing"""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the file's result was reached again."""
+        return self.difference is not None and self.difference <= TOLERANCE
+
+
+def read_rerun(file: Path, data: Path | None, objective: str | None = None, split: str | None = None) -> Rerun:
+    """What a best.yaml (or a bare config) asks for; `data` overrides where the images are.
+
+    Raises:
+        UserError: a file that is not one, a config that is not valid, or no word on where the data are.
+    """
+    record = read_best(file)
+    config = parse_config(record["config"])
+    result, provenance = record.get("result", {}), record.get("provenance", {})
+    facts = provenance.get("data", {})
+    options = dict(facts.get("options") or {})
+    if data is None and "path" not in options:
+        raise UserError(f"{file}: does not say where its data are; give --data")
+    options |= {"path": data or options["path"]} | ({"split": split} if split else {})
+    metric = objective or result.get("objective", {}).get("metric") or DEFAULT_OBJECTIVE
+    return Rerun(
+        config=config,
+        data=DataConfig.model_validate({**options, "path": Path(options["path"])}),
+        objective=parse_objective(metric),
+        task=provenance.get("task", "auto"),
+        threads=provenance.get("threads", 1),
+        expected=result.get("objective", {}).get("value"),
+        epochs_run=result.get("epochs_run"),
+        data_hash=facts.get("hash"),
+        weights_sha256=provenance.get("weights_sha256"),
+    )
+
+
+def run_again(rerun: Rerun, out: Path, weights: Weights | None, listen: Callable[[EpochReport], None]) -> Outcome:
+    """Train it in a new folder `out` (checkpoints, predictions, splits.csv); the objective and how it compares.
+
+    Raises:
+        UserError: `out` holds something, or data or weights are not those of the file.
+    """
+    import torch
+
+    from trainable.data.dataset import open_dataset
+    from trainable.train import TrialFiles, TrialJob, train_trial, trial_device
+
+    data = _same_data(rerun)
+    if weights and rerun.weights_sha256 and weights.sha256 != rerun.weights_sha256:
+        raise UserError(f"{weights.path}: not the weights that the file's result was trained from; put the same back")
+    if mistakes := rerun.config.mistakes_for(data.task):
+        raise UserError(*mistakes)
+    try:
+        out.mkdir(parents=True, exist_ok=False)
+    except FileExistsError:
+        raise UserError(f"--out {out}: exists, and nothing is overwritten; give another folder") from None
+    write_splits(out / "splits.csv", data.rows)
+    torch.set_num_threads(rerun.threads)
+    images = open_dataset(
+        out / "splits.csv", data.root, data.labels, data.task, rerun.config.image_size, rerun.data.data_seed
+    )
+    files = TrialFiles(out / "checkpoints", out / "predictions.npz")
+    job = TrialJob(rerun.config, rerun.objective, files, weights, last_epoch=rerun.epochs_run)
+    report = None
+    for report in train_trial(job, images, trial_device()):
+        listen(report)
+    assert report is not None  # a config has at least one epoch
+    difference = None if rerun.expected is None else abs(report.best_value - rerun.expected)
+    return Outcome(report.best_value, report.best_epoch, difference)
+
+
+def _same_data(rerun: Rerun) -> PreparedData:
+    data = prepare(examine(rerun.data, rerun.task, (rerun.config.image_size,)))
+    if rerun.data_hash and data.hash != rerun.data_hash:
+        raise UserError(
+            f"{rerun.data.path}: not the data that the file's result was trained on (hash {data.hash[:12]}, "
+            f"not {rerun.data_hash[:12]}): images, labels or split differ; restore them, or train the config alone"
+        )
+    return data
