@@ -40,3 +40,10 @@ def weights_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Weig
     """weights_of("resnet18"): weights that tell images apart, as pretrained ones do; made once a session."""
     folder = tmp_path_factory.mktemp("learnt")
     return functools.cache(lambda backbone: learnt_weights(backbone, folder))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `fast` what has no other mark."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in ("real", "long")):
+            item.add_marker("fast")
