@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from typing import Any
 
-from search_spaces.document import parse_yaml
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search_spaces.check import prove
+from search_spaces.document import parse_yaml, write_yaml
 from search_spaces.space import Space, read_space
 from trainable.errors import UserError
 
@@ -172,3 +178,42 @@ def test_a_space_made_in_python_obeys_the_rules_too() -> None:
         Space.model_validate(
             {"version": 1, "fixed": {"backbone": "lite0"}, "baseline": {}, "axes": {"seed": {"int": [1, 2]}}}
         )
+
+
+ODDITIES = """null|true|0|-1|3.5|1000000000000000000000000000000|.nan|.inf|x|''|mlp|head.kind|[]|[1]|[[]]|[null, a]|{}
+{kind: 3}|{float: [1, 2]}|{int: [3, 1]}|{choice: [{}]}|{choice: [[1], [1]]}|{int: [1, 2], when: 3}|{head.width: []}
+{choice: [linear], when: {head.width: {}}}|{float: {a: 1}}|{when: {'': null}}|{choice: [mlp], when: {head.width: 2}}"""
+PLACES = """
+version objective sampler scheduler budget fixed baseline axes axes/backbone axes/freeze axes/head.kind axes/
+axes/head.width axes/stages axes/epochs fixed/epochs fixed/stages scheduler/kind scheduler/within
+scheduler/grace_epochs baseline/head baseline/backbone axes/backbone/when"""
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(PLACES.split()), st.sampled_from(re.split(r"[|\n]", ODDITIES)), min_size=1, max_size=4
+    )
+)
+def test_whatever_is_written_is_a_space_or_a_mistake(oddities: dict[str, str]) -> None:
+    data: dict[str, Any] = {
+        "version": 1,
+        "scheduler": {"kind": "asha"},
+        "fixed": {"epochs": 5},
+        "baseline": {"backbone": "lite0"},
+        "axes": {"backbone": {"choice": ["lite0"]}, "head.width": {"int": [1, 5], "when": {"head.kind": "mlp"}}},
+    }
+    for place, oddity in sorted(oddities.items()):
+        owner: Any = data
+        *parents, last = place.split("/")
+        for parent in parents:
+            owner = owner.get(parent) if isinstance(owner, dict) else None
+        if isinstance(owner, dict):
+            owner[last] = parse_yaml(f"odd: {oddity}", "").data["odd"]
+    try:
+        space = read_space(parse_yaml(write_yaml(data), "s.yaml"))
+    except UserError as error:
+        found = list(error.mistakes)
+    else:
+        found = prove(space)
+    assert all(mistake.startswith("s.yaml:") and "\n" not in mistake for mistake in found)
