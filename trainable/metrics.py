@@ -90,9 +90,11 @@ def parse_objective(name: str) -> Objective:
         written = beta[0] if beta and float(beta[1]) else "f1"
         bases = {written if base == "f1" else base: metric.averaged for base, metric in METRICS.items()}
         known = [f"{base}_{a}" if averaged else base for base, averaged in bases.items() for a in AVERAGES]
+        # a known metric whose average was forgotten is far from every full name
+        hint = nearest(f"{name}_macro" if row and row.averaged and average not in AVERAGES else name, known)
         averages = ", ".join(f"_{average}" for average in AVERAGES)
         rule = f"loss, accuracy; precision, recall, f<beta>, average_precision, roc_auc with one of {averages}"
-        raise UserError(f"objective: unknown metric {name!r}{nearest(name, known)} (known: {rule})")
+        raise UserError(f"objective: unknown metric {name!r}{hint} (known: {rule})")
     return Objective(name, row.direction)
 
 
