@@ -69,7 +69,7 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
 def main() -> NoReturn:
     """The `tuner` command: mistakes are lines on stderr and exit code 2, never a traceback."""
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:
         for mistake in error.mistakes:
             print(f"error: {mistake}", file=sys.stderr)
@@ -78,7 +78,9 @@ def main() -> NoReturn:
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing argument
-            print(f"error: {error.format_message()}", file=sys.stderr)
+            asked = getattr(getattr(error, "ctx", None), "command_path", "tuner")
+            message = error.format_message().replace("Value error, ", "").rstrip(".")
+            print(f"error: {message}; see `{asked} --help`", file=sys.stderr)
             sys.exit(EXIT_MISTAKE)
         raise
     sys.exit(code or 0)
@@ -133,7 +135,8 @@ def search(
         with live_progress() as progress:
             store = run_search(config, progress.hear)
     except KeyboardInterrupt:
-        print(f"interrupted; what finished is in {folder}", file=sys.stderr)
+        kept = f"what finished is in {folder}" if folder.exists() else "nothing had begun"
+        print(f"interrupted; {kept}", file=sys.stderr)
         raise
     from tuner.records import replay
 
@@ -351,6 +354,7 @@ def show(
 def ls(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
     """List the searches of a results folder."""
     from tuner.records import replay
+    from tuner.report import table
     from tuner.report.shown import search_facts
     from tuner.store import list_searches
 
@@ -358,10 +362,17 @@ def ls(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(listed, indent=1))
         return
+    if not listed:
+        print(f"no searches in {results}")
+        return
     _print_table(
         ["search", "status", "trials", "objective", "best", "started"],
         [
-            [str(facts[key]) for key in ("name", "status", "finished", "objective", "best_value", "started")]
+            [
+                *(str(facts[key]) for key in ("name", "status", "finished", "objective")),
+                table.metric(facts["best_value"]),
+                str(facts["started"]),
+            ]
             for facts in listed
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from trainable.data.manifest import Layout
 from trainable.errors import UserError
@@ -31,11 +31,17 @@ class DataConfig(Strict):
     """keys the split and the augmented views; one for the search"""
 
 
+def _gpus(number: float) -> float:
+    if number > 1 and not number.is_integer():
+        raise ValueError("should be a share of one GPU (such as 0.5) or a whole number of them")
+    return number
+
+
 class Resources(Strict):
     """What one trial may use, and how many run at once."""
 
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1.0
-    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    gpus_per_trial: Annotated[float, Field(ge=0), AfterValidator(_gpus)] | None = None
     """a share lets several trials have one GPU; None: 1 where there is a GPU, else 0"""
     workers: Annotated[int, Field(ge=1)] | None = None
     """trials at once; None: as many as CPUs and GPUs allow"""
@@ -67,6 +73,9 @@ class SearchConfig(Strict):
 
 Options = TypeVar("Options", SearchConfig, DataConfig)
 
+_OPTION_NAMES = {"top_k": "top"}
+"""fields whose option is called otherwise"""
+
 
 def parse_options(model: type[Options], **fields: object) -> Options:
     """A config from a command's options.
@@ -79,6 +88,8 @@ def parse_options(model: type[Options], **fields: object) -> Options:
     except ValidationError as error:
         mistakes = []
         for finding in error.errors():
-            option = "--" + str(finding["loc"][-1]).replace("_", "-")
-            mistakes.append(f"{option} {finding.get('input')!r}: {finding['msg'].removeprefix('Value error, ')}")
+            field = str(finding["loc"][-1])
+            option = "--" + _OPTION_NAMES.get(field, field).replace("_", "-")
+            rule = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            mistakes.append(f"{option} {finding.get('input')!r}: {rule}")
         raise UserError(*mistakes) from None

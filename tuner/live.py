@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,13 +45,17 @@ class _Watched:
     def __init__(self) -> None:
         self._replay = Replay()
         self._began = time.monotonic()
+        self._taking = threading.Lock()
+        """a live table is drawn by a thread of its own"""
 
     def take(self, event: Event) -> None:
-        self._replay.add(event)
+        with self._taking:
+            self._replay.add(event)
 
     @property
     def record(self) -> SearchRecord:
-        return self._replay.record()
+        with self._taking:
+            return self._replay.record()
 
     def standing(self, search: SearchRecord) -> str:
         """Counts, best so far and how long it may still take, in a line."""
@@ -96,7 +101,8 @@ class _PlainLines(_Watched):
 
 def _trial_line(trial: TrialRecord) -> str:
     value = "-" if trial.best_value is None else table.metric(trial.best_value)
-    came_to = f"{trial.epochs_run} epochs in {duration(trial.seconds or 0)}"
+    epochs = "1 epoch" if trial.epochs_run == 1 else f"{trial.epochs_run} epochs"
+    came_to = f"{epochs} in {duration(trial.seconds or 0)}"
     why = f": {trial.error}" if trial.error else ""
     return f"{trial.id} {trial.status} {value} ({', '.join(_settings(trial))}) {came_to}{why}"
 

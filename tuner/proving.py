@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from search_spaces.check import prove
 from search_spaces.space import Space, load_space
+from trainable.backbones import backbone_facts, count_blocks
 from trainable.errors import UserError
+from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective, parse_objective
 from trainable.weights import Weights, download_weights, find_weights, require_weights, verify_weights
 from tuner.config import DataConfig
@@ -41,7 +43,8 @@ def prove_all(space: str, data: DataConfig | None, *, download: bool) -> Proved:
         with _collected(mistakes):
             prepared = prepare(examine(data, loaded.task, loaded.sizes()))
     task = prepared.task if prepared else None if loaded.task == "auto" else loaded.task
-    if mistakes := [*prove(loaded, task), *mistakes]:
+    in_space = prove(loaded, task) or list(_block_mistakes(loaded))
+    if mistakes := [*in_space, *mistakes]:
         raise UserError(*dict.fromkeys(mistakes))
     return Proved(loaded, parse_objective(loaded.objective), weights, prepared)
 
@@ -52,6 +55,34 @@ def _collected(mistakes: list[str]) -> Iterator[None]:
         yield
     except UserError as error:
         mistakes += error.mistakes
+
+
+def _block_mistakes(space: Space) -> Iterator[str]:
+    """Freezing more blocks than a backbone has whose blocks only its building tells, as with any timm model."""
+    sampled = space.occurring("backbone", "freeze", values=lambda axis: [value for _, value in axis.ends()])
+    baseline = space.baseline_config()
+    freezes: dict[str, set[int | str]] = {baseline.backbone: {baseline.freeze}}
+    for backbone, freeze in sampled:
+        freezes.setdefault(str(backbone), set()).add(freeze if isinstance(freeze, int) else str(freeze))
+    for backbone in freezes:
+        if backbone_facts(backbone).blocks is not None:
+            continue
+        try:
+            blocks = count_blocks(backbone)
+        except UserError as error:
+            yield from _placed(space, "backbone", error)
+            continue
+        for freeze in sorted(freezes[backbone], key=str):
+            try:
+                blocks_to_freeze(freeze, blocks, backbone)
+            except UserError as error:
+                yield from _placed(space, "freeze", error)
+
+
+def _placed(space: Space, path: str, error: UserError) -> Iterator[str]:
+    section = next((name for name in ("axes", "fixed") if path in getattr(space, name)), "baseline")
+    for text in error.mistakes:
+        yield space.mistake((section, path), text.removeprefix(f"{path}: "))
 
 
 def provide_weights(backbones: tuple[str, ...], *, download: bool) -> dict[str, Weights]:

@@ -63,7 +63,10 @@ def read_rerun(file: Path, data: Path | None, objective: str | None = None, spli
         UserError: a file that is not one, a config that is not valid, or no word on where the data are.
     """
     record = read_best(file)
-    config = parse_config(record["config"])
+    try:
+        config = parse_config(record["config"])
+    except UserError as error:
+        raise UserError(*(f"{file}: {mistake}" for mistake in error.mistakes)) from None
     result, provenance = record.get("result", {}), record.get("provenance", {})
     facts = provenance.get("data", {})
     options = dict(facts.get("options") or {})

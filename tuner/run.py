@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.document import write_yaml
 from search_spaces.space import Asha, Space
@@ -23,6 +23,9 @@ from tuner.proving import prove_all
 from tuner.records import SearchRecord, replay
 from tuner.report.best import write_outputs
 from tuner.store import Event, Store, write_atomically
+
+if TYPE_CHECKING:
+    from tuner.ray_backend.tune_loop import Slots
 
 Listener = Callable[[Event], None]
 
@@ -53,16 +56,19 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         UserError: a mistake in space, data or options, or a search of this name exists; nothing has been written.
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
     """
-    if (config.results / config.name).exists():
-        Store.create(config.results, config.name)  # refuses
+    Store.require_free(config.results, config.name)
     found = prove_all(config.space, config.data, download=not config.offline)
     assert found.data is not None  # data were given
     proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights)
-    store = Store.create(config.results, config.name)
-    with store.lock():
-        _write_inputs(store, proved)
-        with _interruptible() as interrupted:
-            _run(store, proved, [*listeners], interrupted)
+    # Ray and torch take seconds to import: not before there is something to run
+    from tuner.ray_backend.tune_loop import Slots, ray_session
+
+    with _interruptible() as interrupted, ray_session():
+        slots = Slots(config.resources)
+        store = Store.create(config.results, config.name)
+        with store.lock():
+            _write_inputs(store, proved)
+            _run(store, proved, slots, [*listeners], interrupted)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store
@@ -102,11 +108,12 @@ def _data_facts(proved: ProvedSearch) -> dict[str, Any]:
     }
 
 
-def _run(store: Store, proved: ProvedSearch, listeners: list[Listener], interrupted: threading.Event) -> None:
-    # Ray and torch take seconds to import: not before there is something to run
+def _run(
+    store: Store, proved: ProvedSearch, slots: Slots, listeners: list[Listener], interrupted: threading.Event
+) -> None:
     from tuner.ray_backend.driver import Driver
     from tuner.ray_backend.study import StudyMirror
-    from tuner.ray_backend.tune_loop import Slots, ray_session, run_trials, score_trials_on_test
+    from tuner.ray_backend.tune_loop import run_trials, score_trials_on_test
 
     config = proved.config
     mirror = StudyMirror(store.study_db, proved.space)
@@ -123,33 +130,34 @@ def _run(store: Store, proved: ProvedSearch, listeners: list[Listener], interrup
     hours = config.hours or proved.space.budget.hours
     status, reason = "failed", "the driver stopped on an error"
     try:
-        with ray_session():
-            slots = Slots(config.resources)
-            driver = Driver(
-                store,
-                proved.space,
-                proved.objective,
-                _assignment(store, proved),
-                trials=proved.trials,
-                seed=config.seed,
-                deadline=time.monotonic() + hours * 3600 if hours else None,
-                weights_sha256={name: weights.sha256 for name, weights in proved.weights.items()},
-                listeners=hear,
-            )
-            run_trials(driver, slots, store.ray, interrupted)
-            if interrupted.is_set():
-                status, reason = "stopped", "interrupted"
-            elif driver.out_of_time:
-                status, reason = "stopped", f"{hours:g} hours are over"
-            else:
-                status, reason = "complete", ""
-            if not interrupted.is_set() and "test" in proved.data.inspection.split_sizes:
-                chosen = _to_score_on_test(replay(store.events()), config.top_k)
-                for trial, test in score_trials_on_test(driver.assignment, slots, chosen):
-                    if isinstance(test, str):
-                        write("note", trial, text=f"not scored on test: {test}")
-                    else:
-                        write("test_scored", trial, test=test, reads=1)
+        driver = Driver(
+            store,
+            proved.space,
+            proved.objective,
+            _assignment(store, proved),
+            trials=proved.trials,
+            seed=config.seed,
+            deadline=time.monotonic() + hours * 3600 if hours else None,
+            weights_sha256={name: weights.sha256 for name, weights in proved.weights.items()},
+            listeners=hear,
+        )
+        run_trials(driver, slots, store.ray, interrupted)
+        if not interrupted.is_set() and "test" in proved.data.inspection.split_sizes:
+            chosen = _to_score_on_test(replay(store.events()), config.top_k)
+            for trial, test in score_trials_on_test(driver.assignment, slots, chosen, interrupted):
+                if isinstance(test, str):
+                    write("note", trial, text=f"not scored on test: {test}")
+                else:
+                    write("test_scored", trial, test=test, reads=1)
+        if interrupted.is_set():
+            status, reason = "stopped", "interrupted"
+        elif driver.cut_short:
+            status, reason = "stopped", f"{hours:g} hours are over"
+        else:
+            status, reason = "complete", ""
+    except KeyboardInterrupt:
+        status, reason = "stopped", "interrupted twice"
+        raise
     finally:
         write("search_ended", status=status, reason=reason)
         mirror.close()

@@ -36,6 +36,21 @@ class Store:
         """what the latest reading of the log had to skip, one line each"""
         self._log: _OpenLog | None = None
 
+    @staticmethod
+    def require_free(results_dir: Path | str, name: str) -> None:
+        """Find out that a name cannot be a new search's before any work goes into it.
+
+        Raises:
+            UserError: the name is not a plain file name, or is taken.
+        """
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"search name {name!r}: up to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'; "
+                "choose such a name"
+            )
+        if (Path(results_dir) / name).exists():
+            raise _taken(results_dir, name)
+
     @classmethod
     def create(cls, results_dir: Path | str, name: str) -> Store:
         """A new, empty search folder.
@@ -43,11 +58,7 @@ class Store:
         Raises:
             UserError: the name is not a plain file name, is taken, or the folder cannot be made.
         """
-        if not _NAME.fullmatch(name):
-            raise UserError(
-                f"search name {name!r}: up to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'; "
-                "choose such a name"
-            )
+        cls.require_free(results_dir, name)
         store = cls(Path(results_dir) / name)
         try:
             store.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +69,7 @@ class Store:
         try:
             store.folder.mkdir()
         except FileExistsError:
-            raise UserError(
-                f"search {name!r} exists in {results_dir}: nothing is overwritten; "
-                f"choose another name, or go on with `tuner resume {name}`"
-            ) from None
+            raise _taken(results_dir, name) from None
         except OSError as error:
             raise UserError(
                 f"search folder {str(store.folder)!r} cannot be made ({error.strerror}); "
@@ -196,6 +204,13 @@ class Store:
             finally:
                 self._log.close()
                 self._log = None
+
+
+def _taken(results_dir: Path | str, name: str) -> UserError:
+    return UserError(
+        f"search {name!r} exists in {results_dir}: nothing is overwritten; "
+        f"choose another name, or go on with `tuner resume {name}`"
+    )
 
 
 def list_searches(results_dir: Path | str) -> list[Store]:

@@ -51,14 +51,12 @@ class Driver:
         self._rungs = _rungs(space, objective)
         self._asked = 0
         self.running: dict[str, _Running] = {}
-
-    @property
-    def out_of_time(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        self.cut_short = False
+        """whether the deadline kept a trial from starting or from going on"""
 
     def ask(self) -> tuple[str, TrialConfig] | None:
         """The next trial, or None when there is none to come."""
-        if self._asked >= self._trials or self.out_of_time:
+        if self._asked >= self._trials or self._out_of_time():
             return None
         trial = f"t{self._asked + 1:04d}"
         params = self._sampler.ask(trial)
@@ -89,7 +87,7 @@ class Driver:
         self._sampler.report(trial, epoch, report["value"])
         if report["status"] != "running":
             return True
-        return self._rungs.report(trial, epoch, value, running.stratum) or self.out_of_time
+        return self._rungs.report(trial, epoch, value, running.stratum) or self._out_of_time()
 
     def end(self, trial: str, status: str, error: str | None = None, **facts: str) -> None:
         """Take in that a trial has ended; a second end of the same trial is ignored."""
@@ -104,6 +102,11 @@ class Driver:
     def stopped_early(self, trial: str) -> str:
         """The status of a trial that was told to stop: `pruned` by its rung, or `paused` for want of time."""
         return "pruned" if trial in self._rungs.stopped else "paused"
+
+    def _out_of_time(self) -> bool:
+        """Asked where a trial is still to be started or to go on, so that a late end of the last one does not count."""
+        self.cut_short = self.cut_short or (self._deadline is not None and time.monotonic() >= self._deadline)
+        return self.cut_short
 
     def _write(self, kind: str, trial: str, **fields: Any) -> None:
         event = self._store.append(kind, trial, **fields)

@@ -17,6 +17,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # they are in the event log
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is handled by whoever runs the search
 
 import ray
@@ -33,11 +34,22 @@ from tuner.ray_backend.worker import Assignment, TrialActor, score_on_test
 
 @contextmanager
 def ray_session() -> Iterator[None]:
-    """A Ray of this process's own, gone when it is left; joins the cluster of `RAY_ADDRESS` where that is set."""
+    """A Ray of this process's own, gone when it is left; joins the cluster of `RAY_ADDRESS` where that is set.
+
+    Raises:
+        UserError: no cluster answers at that address.
+    """
     if address := os.environ.get("RAY_ADDRESS"):
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError) as error:
+            raise UserError(
+                f"RAY_ADDRESS={address}: no Ray cluster answers there ({str(error).splitlines()[0]}); start one, or "
+                "unset RAY_ADDRESS to search on this machine alone"
+            ) from None
     else:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # of trials that ended badly, too, the log tells
     try:
         yield
     finally:
@@ -61,15 +73,18 @@ class Slots:
         for name, each, have in (("CPUs", self.cpus, cluster.get("CPU", 0.0)), ("GPUs", self.gpus, gpus)):
             if each > have:
                 option = f"--{name.lower()}-per-trial"
-                raise UserError(f"{option} {each:g}: this machine has {have:g} {name}; give {have:g} or less")
+                raise UserError(f"{option} {each:g}: there are {have:g} {name}; give at most {have:g}")
 
     @property
     def count(self) -> int:
         """Now: nodes may come and go."""
         cluster = ray.cluster_resources()
-        fits = int(cluster.get("CPU", 0.0) / self.cpus)
-        if self.gpus:
-            fits = min(fits, int(cluster.get("GPU", 0.0) / self.gpus + 1e-9))
+        fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
+        gpus = cluster.get("GPU", 0.0)
+        if 0 < self.gpus < 1:
+            fits = min(fits, int(gpus) * int(1 / self.gpus + 1e-9))  # a share is of one GPU, never across two
+        elif self.gpus:
+            fits = min(fits, int(gpus / self.gpus))
         return max(1, min(fits, self._limit or fits))
 
 
@@ -128,8 +143,8 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._driver.end(name, status if status != "running" else self._driver.stopped_early(name))
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
-        """The actor died: its process was killed, or its node is gone."""
-        self._driver.end(trial.config["trial"], "lost", "the worker process died")
+        """The actor died: its process was killed, its node is gone, or it could not be started."""
+        self._driver.end(trial.config["trial"], "lost", _cause_of_death(trial.get_pickled_error()))
 
     def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         self._driver.end(trial.config["trial"], "paused")
@@ -146,6 +161,14 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing, as for the searcher."""
+
+
+def _cause_of_death(error: Exception | None) -> str:
+    """A line; Ray tells of an actor that could not be started by the last line of a long text."""
+    told = [line.strip() for line in str(error or "").splitlines()]
+    if "creation task" in told[0] if told else False:
+        return f"the worker process could not start: {told[-1]}"
+    return "the worker process died"
 
 
 class _Silent(tune.ProgressReporter):  # type: ignore[misc]  # Ray is untyped
@@ -209,15 +232,19 @@ def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threadin
 
 
 def score_trials_on_test(
-    assignment: Assignment, slots: Slots, trials: Mapping[str, Mapping[str, Any]]
+    assignment: Assignment, slots: Slots, trials: Mapping[str, Mapping[str, Any]], interrupted: threading.Event
 ) -> Iterator[tuple[str, dict[str, float] | str]]:
-    """The test metrics of trials (id -> config), or the reason why there are none, as they come."""
+    """The test metrics of trials (id -> config), or the reason why there are none, as they come.
+
+    After an interruption no more of them come.
+    """
     task = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus)(score_on_test)
     pending = {task.remote(assignment, trial, dict(config)): trial for trial, config in trials.items()}
-    while pending:
-        (done,), _ = ray.wait(list(pending))
-        trial = pending.pop(done)
-        try:
-            yield trial, ray.get(done)
-        except ray.exceptions.RayError as error:
-            yield trial, str(error).splitlines()[-1]
+    while pending and not interrupted.is_set():
+        ready, _ = ray.wait(list(pending), timeout=1)
+        for done in ready:
+            trial = pending.pop(done)
+            try:
+                yield trial, ray.get(done)
+            except ray.exceptions.RayError as error:
+                yield trial, str(error).splitlines()[-1]
