@@ -131,6 +131,11 @@ def test_test_is_decided_by_the_thresholds_of_validation() -> None:
     decisions = probabilities.double() >= torch.tensor([threshold, 0.9, 0.1], dtype=torch.float64)
     targets = torch.from_numpy(DATA.targets[DATA.split["test"]]).bool()
     assert found.metrics["accuracy"] == pytest.approx((decisions == targets).all(1).float().mean().item())
+    hits = (decisions & targets).sum(0)
+    for column, label in enumerate(DATA.labels):
+        precision = hits[column] / decisions[:, column].sum().clamp(min=1)
+        assert found.per_label[label]["precision"] == pytest.approx(precision.item())
+        assert found.per_label[label]["recall"] == pytest.approx((hits / targets.sum(0))[column].item())
     assert found.thresholds == [threshold, 0.9, 0.1]
     assert int(decisions[:, 0].sum()) == len(logits) - 10
     assert not any("@" in name for name in found.metrics)
