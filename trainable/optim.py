@@ -149,13 +149,15 @@ class OneCycleSchedule(Strict):
         from torch.optim.lr_scheduler import OneCycleLR
 
         peaks = [group["lr"] for group in optimizer.param_groups]
+        # one step more than are taken: the last one taken is not yet at the end
+        steps = epochs * steps_per_epoch + 1
         return Stepper(
             OneCycleLR(
                 optimizer,
                 max_lr=peaks,
-                # one step more than are taken: OneCycleLR refuses the call after its last step
-                total_steps=epochs * steps_per_epoch + 1,
-                pct_start=self.warmup_fraction,
+                total_steps=steps,
+                # OneCycleLR divides by zero where the warm-up is one step exactly
+                pct_start=max(self.warmup_fraction, (1 + 1e-6) / steps),
                 cycle_momentum=False,
             ),
             "step",

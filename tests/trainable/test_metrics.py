@@ -86,7 +86,7 @@ def by_scikit_learn(predictions: Predictions, name: str) -> float:
     return float(np.average(values[defined], weights=support[defined] if average == "weighted" else None))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=150)
 @given(st.one_of(multi_label(), multi_class()), st.lists(st.sampled_from(averaged_names()), unique=True, max_size=4))
 def test_every_metric_and_average_is_scikit_learn_s(predictions: Predictions, names: list[str]) -> None:
     """Labels without a positive are left out of means over labels; what cannot be ranked is NaN."""

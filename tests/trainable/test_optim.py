@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from trainable.optim import (
@@ -86,6 +88,17 @@ def test_one_cycle_rises_to_the_rate_and_falls_to_nearly_nothing(epochs: int, sh
         assert max(line) > 0.99 * LR
         assert peak / len(line) == pytest.approx(share, abs=0.1)
         assert line[-1] < 0.02 * LR
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([0.01, 0.05, 0.1, 0.2, 0.25, 0.5, 0.75, 0.99]))
+def test_one_cycle_fits_any_number_of_steps(epochs: int, steps: int, share: float) -> None:
+    found = optimizer()
+    stepper = OneCycleSchedule(kind="one_cycle", warmup_fraction=share).build(found, epochs, steps)
+    for _ in range(epochs * steps):
+        assert 0 < found.param_groups[0]["lr"] <= LR * (1 + 1e-9)
+        found.step()
+        stepper.after_step()
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def reference(classifier_of: Callable[[str, int], Classifier]) -> Callable[[str,
 
 
 @pytest.mark.parametrize(("backbone", "frozen"), [*FAMILIES.items(), ("lite0", 9), ("resnet18", 5)])
-@settings(max_examples=8, deadline=None)
-@given(images=st.lists(st.integers(0, len(DATA) - 1), min_size=1, max_size=70), remembered=st.booleans())
+@settings(max_examples=5, deadline=None)
+@given(images=st.lists(st.integers(0, len(DATA) - 1), min_size=1, max_size=40), remembered=st.booleans())
 def test_features_do_not_depend_on_company_order_batch_or_memory(
     backbone: str,
     frozen: int,
@@ -145,7 +145,7 @@ def test_views_are_those_of_the_image_and_the_epoch(
 
 
 @pytest.mark.parametrize("backbone", ["timm:test_resnet", "timm:test_convnext"])
-@pytest.mark.parametrize("freeze", [1, 2, "all"])
+@pytest.mark.parametrize("freeze", [1, "all"])
 def test_a_trial_is_the_same_with_and_without_memory(
     backbone: str,
     freeze: int | str,
