@@ -141,8 +141,9 @@ def search(
     from tuner.records import replay
 
     record = replay(Store(folder).events())
-    print(f"\n{to_markdown(record, top=10)}")
-    print(f"best config: {store.best_yaml}   all trials: {store.leaderboard_md}")
+    print(f"\n{to_markdown(record, top=10, origin=False)}")
+    best = f"best config: {store.best_yaml}   " if record.best else ""
+    print(f"{best}all trials and how they were made: {store.leaderboard_md}")
     if record.best is None:
         raise typer.Exit(EXIT_FAILED)
 

@@ -63,7 +63,7 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
     # Ray and torch take seconds to import: not before there is something to run
     from tuner.ray_backend.tune_loop import Slots, ray_session
 
-    with _interruptible() as interrupted, ray_session():
+    with ray_session(), _interruptible() as interrupted:  # in this order: Ray sets a SIGTERM handler of its own
         slots = Slots(config.resources)
         store = Store.create(config.results, config.name)
         with store.lock():

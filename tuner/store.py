@@ -41,13 +41,15 @@ class Store:
         """Find out that a name cannot be a new search's before any work goes into it.
 
         Raises:
-            UserError: the name is not a plain file name, or is taken.
+            UserError: the name is not a plain file name, or is taken, or its place is a file.
         """
         if not _NAME.fullmatch(name):
             raise UserError(
                 f"search name {name!r}: up to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'; "
                 "choose such a name"
             )
+        if Path(results_dir).is_file():
+            raise UserError(f"results folder {str(results_dir)!r} is a file; give another with --results")
         if (Path(results_dir) / name).exists():
             raise _taken(results_dir, name)
 

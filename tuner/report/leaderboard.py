@@ -65,7 +65,10 @@ def to_json(search: SearchRecord, top: int | None = None) -> str:
 
 
 def to_markdown(
-    search: SearchRecord, top: int | None = None, extra: Mapping[str, Mapping[str, str]] | None = None
+    search: SearchRecord,
+    top: int | None = None,
+    extra: Mapping[str, Mapping[str, str]] | None = None,
+    origin: bool = True,
 ) -> str:
     """leaderboard.md: the table, its footnotes and how it was made.
 
@@ -73,6 +76,7 @@ def to_markdown(
         search: what to show
         top: the first rows that are shown, and the baseline's row in any case; None: all
         extra: further columns, title -> trial id -> text
+        origin: whether to say how it was made
     """
     trials = _table_order(search)
     shown = _shown(search, top)
@@ -84,8 +88,9 @@ def to_markdown(
     if len(shown) < len(trials):
         parts.append(f"{len(shown)} of {len(trials)} trials are shown.")
     parts.extend(_footnotes(search, shown))
-    parts.append("## How it was made")
-    parts.append("\n".join(f"- {name}: {text}" for name, text in _origin(search) if text))
+    if origin:
+        parts.append("## How it was made")
+        parts.append("\n".join(f"- {name}: {text}" for name, text in _origin(search) if text))
     return "\n\n".join(parts) + "\n"
 
 

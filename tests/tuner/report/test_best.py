@@ -53,7 +53,7 @@ def test_the_file_says_what_was_trained_how_well_and_from_where(search: SearchRe
     assert result["val"] == {"f2_macro": 0.6, "loss": 0.25, "f2_macro@0.5": 0.125}
     assert result["per_class"] == {"no": {"f2": 0.6}}
     assert "test" not in result
-    assert provenance["data"] == {"root": "data/flowers", "hash": "0123456789abcdef"}
+    assert provenance["data"] == {"root": "data/flowers", "hash": "0123456789abcdef", "options": None}
     assert provenance["labels"] == ["rose", "no", "1e5"]
     assert (provenance["data_seed"], provenance["seed"], provenance["precision"]) == (3, 7, "fp32")
     assert provenance["created"] == "2026-01-01T00:03:00Z"

@@ -1,0 +1,189 @@
+"""Small labelled data sets and spaces on disk, and searches in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+from small_data import tinted_images
+from small_trials import TINY
+
+from tuner import cli
+
+IMAGES = 40
+"""With 70/15/15, 28 train, 6 val, 6 test."""
+LABELS = ("red", "green", "blue")
+
+MakeSpace = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+RunTuner = Callable[..., Ran]
+
+ROOT = Path(__file__).parent.parent
+
+
+def tuner_in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunTuner:
+    """run("ls", "--json"): the command in this process."""
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["tuner", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        code = ended.value.code
+        return Ran(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+@dataclass
+class RunningSearch:
+    """`tuner search` in a process of its own, at the head of a group as under a terminal, and all that it starts."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    """of the search"""
+    started: dict[int, psutil.Process] = field(default_factory=dict)
+
+    def events(self) -> list[dict[str, Any]]:
+        log = self.folder / "events.jsonl"
+        lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def watch(self) -> None:
+        """Note the processes that have been started so far."""
+        try:
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                self.started.setdefault(child.pid, child)
+        except psutil.NoSuchProcess:
+            pass
+
+    def wait_for(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
+        """The first event that is wanted."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.process.poll() is None:
+            self.watch()
+            if found := next((event for event in self.events() if wanted(event)), None):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"no such event; stderr: {self.process.communicate(timeout=60)[1]}")
+
+    def finish(self, seconds: float = 180) -> Ran:
+        """What came of it."""
+        until = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < until:
+            self.watch()
+            time.sleep(0.2)
+        out, err = self.process.communicate(timeout=10)
+        return Ran(self.process.returncode, out, err)
+
+    def workers(self) -> list[psutil.Process]:
+        """Its actors that train."""
+        self.watch()
+        return [process for process in self.started.values() if _name(process).startswith("ray::TrialActor")]
+
+    def left_over(self, seconds: float = 10) -> list[str]:
+        """Its processes, and others that are named after its folder or its Ray session, that outlive it."""
+        until = time.monotonic() + seconds
+        while True:
+            own = [process for process in self.started.values() if process.is_running() and _name(process)]
+            marks = (str(self.folder), f"_{self.process.pid}/")
+            named = [process for process in psutil.process_iter() if any(mark in _name(process) for mark in marks)]
+            left = [f"{process.pid} {_name(process)}" for process in (*own, *named)]
+            if not left or time.monotonic() > until:
+                return left
+            time.sleep(0.2)
+
+
+def start_search(space: Path, data: Path, results: Path, name: str, *options: object) -> RunningSearch:
+    """`tuner search` on its way; stdout and stderr are no terminals."""
+    arguments = ["search", space, "--data", data, "--results", results, "--name", name, *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuner.cli", *map(str, arguments)],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    return RunningSearch(process, results / name)
+
+
+def _name(process: psutil.Process) -> str:
+    """A process's command line; empty for one that has ended."""
+    try:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def write_labels_csv(folder: Path, images: int = IMAGES, size: int = 32) -> Path:
+    """folder/labels.csv, multi-label, with its images beside it."""
+    (folder / "images").mkdir(parents=True)
+    pixels, tinted = tinted_images(images, size)
+    lines = ["image,labels"]
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / "images" / f"{number:03}.png")
+        names = [label for label, is_tinted in zip(LABELS, tinted[number], strict=True) if is_tinted]
+        lines.append(f"images/{number:03}.png,{';'.join(names)}")
+    table = folder / "labels.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+def write_class_folders(folder: Path, images: int = IMAGES, size: int = 32) -> Path:
+    """folder/dark and folder/red, a folder per class."""
+    pixels, tinted = tinted_images(images, size)
+    for number, image in enumerate(pixels):
+        of_class = folder / ("red" if tinted[number, 0] else "dark")
+        of_class.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(of_class / f"{number:03}.png")
+    return folder
+
+
+def tiny_space(**sections: Any) -> dict[str, Any]:
+    """A space of a tiny random backbone, two epochs a trial; `sections` replace, and None removes."""
+    space: dict[str, Any] = {
+        "version": 1,
+        "about": "tiny",
+        "objective": "f2_macro",
+        "sampler": "random",
+        "scheduler": "none",
+        "fixed": {"backbone": TINY, "pretrained": False, "image_size": 32, "epochs": 2, "batch_size": 12},
+        "baseline": {"freeze": 2, "optimizer.lr": 1e-3},
+        "axes": {
+            "optimizer.lr": {"float": [1e-4, 1e-2], "log": True},
+            "freeze": {"choice": [0, 2, "all"]},
+            "head.kind": {"choice": ["linear", "mlp"]},
+        },
+    }
+    merged = space | sections
+    return {name: section for name, section in merged.items() if section is not None}
+
+
+def write_space(path: Path, space: Mapping[str, Any]) -> Path:
+    with path.open("w") as file:
+        YAML(typ="safe").dump(dict(space), file)
+    return path

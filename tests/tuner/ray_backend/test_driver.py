@@ -1,0 +1,313 @@
+"""The driver without Ray: reports go in by hand, the log and the decisions come out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_searches import MakeSpace, tiny_space
+
+from search_spaces.axes import Value
+from search_spaces.space import load_space
+from trainable.metrics import parse_objective
+from tuner.ray_backend import driver as driver_module
+from tuner.ray_backend.driver import Driver
+from tuner.ray_backend.sampler import PastTrial
+from tuner.ray_backend.worker import Assignment
+from tuner.records import replay
+from tuner.store import Event, Store
+
+MakeDriver = Callable[..., Driver]
+
+ASHA = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 2}
+LONG = {**tiny_space()["fixed"], "epochs": 8}
+
+
+class SpySampler:
+    """Asks for the baseline and then for a rising learning rate; remembers what it is told."""
+
+    def __init__(self, points: int = 100) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self._points = iter(
+            {"optimizer.lr": 1e-4 * step, "freeze": 2, "head.kind": "linear"} for step in range(1, points)
+        )
+
+    def ask(self, trial: str) -> dict[str, Value] | None:
+        self.told.append(("ask", trial))
+        return next(self._points, None)
+
+    def report(self, trial: str, step: int, value: float | None) -> None:
+        self.told.append(("report", trial, step, value))
+
+    def tell(self, trial: str, status: str, value: float | None) -> None:
+        self.told.append(("tell", trial, status, value))
+
+    def replay(self, past: Iterable[PastTrial]) -> list[str]:  # noqa: ARG002
+        return []
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "results", "driven")
+
+
+@pytest.fixture
+def sampler(monkeypatch: pytest.MonkeyPatch) -> SpySampler:
+    spy = SpySampler()
+    monkeypatch.setattr(driver_module, "make_sampler", lambda *_, **__: spy)
+    return spy
+
+
+@pytest.fixture
+def make_driver(store: Store, make_space: MakeSpace) -> MakeDriver:
+    """make_driver(trials=5, scheduler=ASHA): a driver of the tiny space with these sections."""
+
+    def make(
+        trials: int = 10,
+        deadline: float | None = None,
+        listeners: list[Callable[[Event], None]] | None = None,
+        **sections: Any,
+    ) -> Driver:
+        space = load_space(make_space(**sections))
+        assignment = Assignment(str(store.folder), "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 1)
+        return Driver(
+            store,
+            space,
+            parse_objective(space.objective),
+            assignment,
+            trials=trials,
+            seed=0,
+            deadline=deadline,
+            weights_sha256={},
+            listeners=listeners or [],
+        )
+
+    return make
+
+
+def report(epoch: int, value: float, best: float | None = None, status: str = "running") -> Mapping[str, Any]:
+    """An epoch as a worker tells of it."""
+    best_value = value if best is None else best
+    return {
+        "epoch": epoch,
+        "value": value,
+        "best_value": best_value,
+        "best_epoch": epoch if best is None else 1,
+        "val": {"f2_macro": value},
+        "status": status,
+        "per_label": {"red": {"f2": value}},
+        "labels_left_out": [],
+        "thresholds": [0.5],
+    }
+
+
+def asked(driver: Driver) -> str:
+    found = driver.ask()
+    assert found is not None
+    return found[0]
+
+
+def kinds(store: Store) -> list[tuple[str, str | None]]:
+    return [(event["kind"], event.get("trial")) for event in store.events()]
+
+
+def test_a_trial_is_told_in_order(make_driver: MakeDriver, store: Store, sampler: SpySampler) -> None:
+    driver = make_driver()
+    trial = asked(driver)
+    assert driver.report(trial, report(1, 0.25)) is False
+    assert driver.report(trial, report(2, 0.5, status="complete")) is True
+    driver.end(trial, "complete")
+    assert kinds(store) == [
+        ("trial_started", "t0001"),
+        ("epoch", "t0001"),
+        ("epoch", "t0001"),
+        ("trial_ended", "t0001"),
+    ]
+    record = replay(store.events()).trials[0]
+    assert (record.status, record.best_value, record.best_epoch) == ("complete", 0.5, 2)
+    assert record.best_details == {"per_class": {"red": {"f2": 0.5}}, "labels_left_out": [], "thresholds": [0.5]}
+    assert sampler.told == [
+        ("ask", "t0001"),
+        ("report", "t0001", 1, 0.25),
+        ("report", "t0001", 2, 0.5),
+        ("tell", "t0001", "complete", 0.5),
+    ]
+
+
+def test_details_of_the_best_stay_with_its_epoch(make_driver: MakeDriver, store: Store) -> None:
+    driver = make_driver()
+    trial = asked(driver)
+    driver.report(trial, report(1, 0.5))
+    driver.report(trial, report(2, 0.25, best=0.5))
+    first, second = [event for event in store.events() if event["kind"] == "epoch"]
+    assert first["best"]["thresholds"] == [0.5]
+    assert "best" not in second
+    assert not {"status", "per_label", "thresholds"} & second.keys()
+
+
+def test_every_event_is_in_the_log_before_anyone_hears_of_it(
+    make_driver: MakeDriver, store: Store, sampler: SpySampler
+) -> None:
+    heard: list[int] = []
+
+    def hear(event: Event) -> None:
+        logged = list(store.events())
+        assert logged[-1] == event
+        if event["kind"] == "epoch":
+            assert ("report", event["trial"], event["epoch"], event["value"]) not in sampler.told
+        if event["kind"] == "trial_ended":
+            assert not any(told[0] == "tell" for told in sampler.told)
+        heard.append(event["seq"])
+
+    driver = make_driver(listeners=[hear])
+    trial = asked(driver)
+    driver.report(trial, report(1, 0.5))
+    driver.end(trial, "complete")
+    assert heard == [1, 2, 3]
+
+
+def test_the_baseline_comes_first(make_driver: MakeDriver, store: Store) -> None:
+    driver = make_driver(baseline={"freeze": "all", "optimizer.lr": 0.5, "head.kind": "mlp"})
+    found = driver.ask()
+    assert found is not None
+    trial, config = found
+    assert trial == "t0001"
+    assert (config.optimizer.lr, config.head.kind) == (0.5, "mlp")  # a rate that lies on no axis
+    assert asked(driver) == "t0002"
+    first, second = replay(store.events()).trials
+    assert (first.baseline, second.baseline) == (True, False)
+    assert (first.freeze_blocks, first.total_blocks) == (5, 5)
+
+
+def test_asking_ends_with_the_budget(make_driver: MakeDriver) -> None:
+    driver = make_driver(trials=2)
+    assert [asked(driver), asked(driver)] == ["t0001", "t0002"]
+    assert driver.ask() is None
+    assert not driver.cut_short
+
+
+def test_asking_ends_with_the_grid(make_driver: MakeDriver) -> None:
+    axes = {"optimizer.lr": {"choice": [1e-3, 1e-2]}}
+    driver = make_driver(trials=10, sampler="grid", axes=axes)
+    assert [asked(driver), asked(driver)] == ["t0001", "t0002"]  # the baseline is a point of the grid
+    assert driver.ask() is None
+    assert driver.ask() is None
+    assert not driver.cut_short
+
+
+def test_the_deadline_stops_asking_and_pauses_what_runs(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    driver = make_driver(deadline=200.0)
+    trial = asked(driver)
+    assert not driver.report(trial, report(1, 0.5))
+    now = 200.0
+    assert not driver.cut_short
+    assert driver.report(trial, report(2, 0.6))
+    assert driver.stopped_early(trial) == "paused"
+    assert driver.ask() is None
+    assert driver.cut_short
+
+
+def test_a_deadline_after_the_last_trial_cuts_nothing_short(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    driver = make_driver(trials=1, deadline=200.0)
+    trial = asked(driver)
+    now = 300.0
+    assert driver.report(trial, report(2, 0.5, status="complete"))
+    assert driver.ask() is None
+    assert not driver.cut_short
+
+
+def test_a_second_end_is_ignored(make_driver: MakeDriver, store: Store, sampler: SpySampler) -> None:
+    driver = make_driver()
+    trial = asked(driver)
+    driver.report(trial, report(1, 0.5))
+    driver.end(trial, "lost", "the worker process died")
+    driver.end(trial, "paused")
+    driver.end("t0099", "complete")
+    assert kinds(store)[-1] == ("trial_ended", trial)
+    assert replay(store.events()).trials[0].status == "lost"
+    assert sampler.told[-1] == ("tell", trial, "lost", 0.5)
+    assert [told[0] for told in sampler.told].count("tell") == 1
+
+
+def test_the_sampler_is_told_how_each_trial_ended(make_driver: MakeDriver, sampler: SpySampler) -> None:
+    driver = make_driver()
+    endings = [
+        ("complete", None),
+        ("early_stopped", None),
+        ("pruned", None),
+        ("pruned", "diverged"),
+        ("failed", "no disk"),
+    ]
+    for status, error in endings:
+        trial = asked(driver)
+        driver.report(trial, report(1, 0.5))
+        driver.end(trial, status, error)
+    told = [(status, value) for kind, _, status, value in (line for line in sampler.told if line[0] == "tell")]
+    assert told == [("complete", 0.5), ("early_stopped", 0.5), ("pruned", 0.5), ("pruned", None), ("failed", 0.5)]
+
+
+def test_halving_stops_the_worse_but_never_the_baseline(make_driver: MakeDriver) -> None:
+    driver = make_driver(scheduler=ASHA, fixed=LONG)
+    baseline, good, bad = asked(driver), asked(driver), asked(driver)
+    assert not driver.report(good, report(1, 0.9))
+    assert not driver.report(baseline, report(1, 0.1))
+    assert driver.report(bad, report(1, 0.2))
+    assert driver.stopped_early(bad) == "pruned"
+    assert not driver.report(good, report(2, 0.9))
+    assert not driver.report(baseline, report(2, 0.1))
+
+
+def test_halving_compares_the_best_so_far(make_driver: MakeDriver) -> None:
+    driver = make_driver(scheduler=ASHA, fixed=LONG)
+    _, steady, wavering = asked(driver), asked(driver), asked(driver)
+    for trial, first in ((steady, 0.5), (wavering, 0.8)):
+        assert not driver.report(trial, report(1, first))
+    assert not driver.report(steady, report(2, 0.6))
+    assert not driver.report(wavering, report(2, 0.1, best=0.8))
+
+
+def test_halving_compares_within_strata(make_driver: MakeDriver) -> None:
+    axes = {**tiny_space()["axes"], "schedule.kind": {"choice": ["constant", "cosine"]}}
+    scheduler = {**ASHA, "within": ["schedule.kind", "head.kind"]}
+    driver = make_driver(scheduler=scheduler, fixed=LONG, axes=axes, trials=40)
+    strata: dict[tuple[str, str], list[str]] = {}
+    driver.ask()
+    while (found := driver.ask()) is not None:
+        trial, config = found
+        strata.setdefault((config.schedule.kind, config.head.kind), []).append(trial)
+    assert len(strata) == 4
+    # each stratum's first is the first of its rung, however bad it is beside the other strata; its second is judged
+    for place, (first, second, *_) in enumerate(strata.values()):
+        assert not driver.report(first, report(1, 0.9 - place * 0.2))
+        assert driver.report(second, report(1, 0.85 - place * 0.2))
+
+
+def test_an_early_stopped_best_counts_at_every_later_rung(make_driver: MakeDriver) -> None:
+    driver = make_driver(scheduler=ASHA, fixed=LONG)
+    _, patient, slow = asked(driver), asked(driver), asked(driver)
+    assert not driver.report(slow, report(1, 0.5))
+    assert not driver.report(patient, report(1, 0.9))
+    assert driver.report(patient, report(2, 0.8, best=0.9, status="early_stopped"))
+    driver.end(patient, "early_stopped")
+    assert driver.report(slow, report(2, 0.6))
+    assert driver.stopped_early(slow) == "pruned"
+
+
+def test_a_failed_trial_does_not_count_at_later_rungs(make_driver: MakeDriver) -> None:
+    driver = make_driver(scheduler=ASHA, fixed=LONG)
+    _, failing, slow = asked(driver), asked(driver), asked(driver)
+    assert not driver.report(slow, report(1, 0.5))
+    assert not driver.report(failing, report(1, 0.9))
+    driver.end(failing, "failed", "no disk")
+    assert not driver.report(slow, report(2, 0.6))

@@ -1,0 +1,205 @@
+"""How many trials at once, and Tune's two adaptors, without a Ray that runs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from trainable.config import parse_config
+from trainable.errors import UserError
+from tuner.config import Resources
+from tuner.ray_backend.tune_loop import Slots, _Asker, _Interruption, _Reporter, ray_session
+from tuner.ray_backend.worker import Assignment
+
+SetCluster = Callable[..., None]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> SetCluster:
+    """cluster(CPU=4, GPU=1): what Ray says that there is."""
+
+    def say(**resources: float) -> None:
+        monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("resources", "there", "count"),
+    [
+        ({}, {"CPU": 4.0}, 4),
+        ({"workers": 2}, {"CPU": 4.0}, 2),
+        ({"workers": 9}, {"CPU": 4.0}, 4),
+        ({"cpus_per_trial": 3.0}, {"CPU": 4.0}, 1),
+        ({"cpus_per_trial": 0.1}, {"CPU": 0.3}, 3),
+        ({}, {"CPU": 8.0, "GPU": 2.0}, 2),
+        ({"gpus_per_trial": 0.0}, {"CPU": 8.0, "GPU": 2.0}, 8),
+        ({"gpus_per_trial": 0.5}, {"CPU": 8.0, "GPU": 1.0}, 2),
+        ({"gpus_per_trial": 0.4}, {"CPU": 8.0, "GPU": 2.0}, 4),
+        ({"gpus_per_trial": 0.1}, {"CPU": 64.0, "GPU": 1.0}, 10),
+        ({"gpus_per_trial": 2.0}, {"CPU": 64.0, "GPU": 5.0}, 2),
+        ({"gpus_per_trial": 0.5, "cpus_per_trial": 4.0}, {"CPU": 6.0, "GPU": 1.0}, 1),
+    ],
+)
+def test_as_many_trials_as_fit(
+    resources: dict[str, Any], there: dict[str, float], count: int, cluster: SetCluster
+) -> None:
+    cluster(**there)
+    assert Slots(Resources(**resources)).count == count
+
+
+def test_a_gpu_is_taken_where_there_is_one(cluster: SetCluster) -> None:
+    cluster(CPU=4.0)
+    assert Slots(Resources()).gpus == 0
+    cluster(CPU=4.0, GPU=1.0)
+    assert Slots(Resources()).gpus == 1
+
+
+def test_slots_follow_the_cluster(cluster: SetCluster) -> None:
+    cluster(CPU=4.0)
+    slots = Slots(Resources())
+    cluster(CPU=8.0)
+    assert slots.count == 8
+    cluster()
+    assert slots.count == 1
+
+
+@pytest.mark.parametrize(
+    ("resources", "told"),
+    [
+        ({"cpus_per_trial": 8.0}, "--cpus-per-trial 8: there are 4 CPUs; give at most 4"),
+        ({"gpus_per_trial": 1.0}, "--gpus-per-trial 1: there are 0 GPUs; give at most 0"),
+    ],
+)
+def test_more_than_there_is_is_refused(resources: dict[str, float], told: str, cluster: SetCluster) -> None:
+    cluster(CPU=4.0)
+    with pytest.raises(UserError, match=told):
+        Slots(Resources(**resources))
+
+
+def test_an_address_without_a_cluster_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**options: Any) -> None:
+        raise ConnectionError(f"Could not connect to {options['address']}\nand more")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere:6379")
+    with pytest.raises(UserError, match="RAY_ADDRESS=nowhere:6379") as caught, ray_session():
+        pass
+    assert len(caught.value.mistakes) == 1
+    assert "and more" not in caught.value.mistakes[0]
+
+
+@dataclass
+class FakeDriver:
+    """Stops trials whose value is below a half; tells what it was told."""
+
+    asks: int = 3
+    running: dict[str, object] = field(default_factory=dict)
+    told: list[tuple[Any, ...]] = field(default_factory=list)
+    assignment: Assignment = field(
+        default_factory=lambda: Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
+    )
+
+    def ask(self) -> tuple[str, Any] | None:
+        if not self.asks:
+            return None
+        self.asks -= 1
+        trial = f"t{len(self.running) + 1:04}"
+        self.running[trial] = object()
+        return trial, parse_config({"backbone": "resnet18"})
+
+    def report(self, trial: str, report: Mapping[str, Any]) -> bool:
+        self.told.append(("report", trial, report["epoch"]))
+        return bool(report["status"] != "running" or report["value"] < 0.5)
+
+    def end(self, trial: str, status: str, error: str | None = None, **facts: str) -> None:
+        self.told.append(("end", trial, status, error, *facts))
+
+    def stopped_early(self, trial: str) -> str:  # noqa: ARG002
+        return "pruned"
+
+
+@pytest.fixture
+def driver() -> Any:
+    return FakeDriver()
+
+
+@pytest.fixture
+def reporter(driver: Any) -> _Reporter:
+    return _Reporter(driver)
+
+
+def tune_trial(error: Exception | None = None) -> Any:
+    """Tune's own object, as far as it is used."""
+    return SimpleNamespace(config={"trial": "t0001"}, get_pickled_error=lambda: error)
+
+
+def result(epoch: int, value: float = 0.9, status: str = "running") -> dict[str, Any]:
+    return {"report": json.dumps({"epoch": epoch, "value": value, "status": status})}
+
+
+def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetCluster) -> None:
+    cluster(CPU=2.0)
+    asker = _Asker(driver, Slots(Resources()))
+    first = asker.suggest("a")
+    assert first["trial"] == "t0001"
+    assert json.loads(json.dumps(first)) == first
+    assert Assignment(**first["assignment"]) == driver.assignment
+    assert asker.suggest("b")["trial"] == "t0002"
+    assert asker.suggest("c") is None
+    driver.running.clear()
+    driver.asks = 0
+    assert asker.suggest("d") == Searcher.FINISHED
+
+
+def test_a_result_is_reported_once(driver: Any, reporter: _Reporter) -> None:
+    assert reporter.on_trial_result(None, tune_trial(), result(1)) == TrialScheduler.CONTINUE
+    assert reporter.on_trial_result(None, tune_trial(), result(1)) == TrialScheduler.CONTINUE
+    assert reporter.on_trial_result(None, tune_trial(), result(2, value=0.1)) == TrialScheduler.STOP
+    reporter.on_trial_complete(None, tune_trial(), result(2, value=0.1))
+    assert driver.told == [("report", "t0001", 1), ("report", "t0001", 2), ("end", "t0001", "pruned", None)]
+
+
+def test_the_last_epoch_comes_with_the_end(driver: Any, reporter: _Reporter) -> None:
+    reporter.on_trial_complete(None, tune_trial(), result(1, status="complete"))
+    assert driver.told == [("report", "t0001", 1), ("end", "t0001", "complete", None)]
+
+
+def test_a_trial_may_end_itself(driver: Any, reporter: _Reporter) -> None:
+    ended = {"ended": json.dumps({"status": "failed", "error": "no disk", "traceback": "..."})}
+    reporter.on_trial_complete(None, tune_trial(), ended)
+    assert driver.told == [("end", "t0001", "failed", "no disk", "traceback")]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, "the worker process died"),
+        (RuntimeError("The actor died unexpectedly.\nmore"), "the worker process died"),
+        (
+            RuntimeError("The actor died because of an error raised in its creation task, x\nNo module named 'tuner'"),
+            "the worker process could not start: No module named 'tuner'",
+        ),
+    ],
+)
+def test_a_dead_worker_loses_its_trial(error: Exception | None, reason: str, driver: Any, reporter: _Reporter) -> None:
+    reporter.on_trial_error(None, tune_trial(error))
+    assert driver.told == [("end", "t0001", "lost", reason)]
+
+
+def test_an_interruption_stops_all() -> None:
+    interrupted = threading.Event()
+    stopper = _Interruption(interrupted)
+    assert not stopper.stop_all()
+    assert not stopper("t0001", {})
+    interrupted.set()
+    assert stopper.stop_all()

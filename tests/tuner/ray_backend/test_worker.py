@@ -1,0 +1,132 @@
+"""The actor without Ray: a dict goes in, JSON comes out, an epoch a step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_searches import LABELS
+from small_trials import numbers, reports_of, small_config
+
+from trainable.data.splits import write_splits
+from trainable.metrics import parse_objective
+from trainable.train import DivergedError, EpochReport, TrialJob
+from tuner.config import DataConfig
+from tuner.preparation import examine, prepare
+from tuner.ray_backend.worker import Assignment, TrialActor, _ending, score_on_test
+
+
+@pytest.fixture
+def assignment(labels_csv: Path, tmp_path: Path) -> Assignment:
+    data = prepare(examine(DataConfig(path=labels_csv), "auto", (32,)))
+    folder = tmp_path / "search"
+    folder.mkdir()
+    write_splits(folder / "splits.csv", data.rows)
+    return Assignment(str(folder), str(data.root), sorted(LABELS), "multilabel", 0, "f2_macro", {}, 1, 0)
+
+
+@pytest.fixture
+def actor() -> TrialActor:
+    return object.__new__(TrialActor)  # Tune's constructor wants a Ray that runs
+
+
+def given(assignment: Assignment, trial: str = "t0001", **fields: Any) -> dict[str, Any]:
+    config = small_config(**fields).model_dump(mode="json")
+    return {"trial": trial, "config": config, "assignment": asdict(assignment)}
+
+
+def stepped(actor: TrialActor) -> list[dict[str, Any]]:
+    results = [actor.step()]
+    while not results[-1]["done"]:
+        results.append(actor.step())
+    return results
+
+
+def test_an_epoch_a_step_as_training_alone_reports_it(
+    actor: TrialActor, assignment: Assignment, tmp_path: Path
+) -> None:
+    actor.setup(given(assignment))
+    results = stepped(actor)
+    assert [result["done"] for result in results] == [False, True]
+    reports = [EpochReport(**json.loads(result["report"])) for result in results]
+    job = TrialJob(small_config(), parse_objective("f2_macro"), assignment.job("alone", small_config()).files, None)
+    assert numbers(reports) == numbers(reports_of(job, assignment.dataset(32)))
+    assert (tmp_path / "search" / "checkpoints" / "t0001" / "best.pt").is_file()
+    assert (tmp_path / "search" / "predictions" / "t0001.npz").is_file()
+
+
+def test_an_actor_that_is_used_again_is_as_a_fresh_one(actor: TrialActor, assignment: Assignment) -> None:
+    actor.setup(given(assignment, "t0001", seed=5, augment="light"))
+    stepped(actor)
+    assert actor.reset_config(given(assignment, "t0002"))
+    again = [EpochReport(**json.loads(result["report"])) for result in stepped(actor)]
+    fresh = object.__new__(TrialActor)
+    fresh.setup(given(assignment, "t0003"))
+    assert numbers(again) == numbers([EpochReport(**json.loads(result["report"])) for result in stepped(fresh)])
+
+
+def test_another_image_size_opens_other_images(actor: TrialActor, assignment: Assignment, labels_csv: Path) -> None:
+    examine(DataConfig(path=labels_csv), "auto", (32, 40))
+    actor.setup(given(assignment))
+    stepped(actor)
+    first = actor._data
+    actor.reset_config(given(assignment, "t0002", image_size=40))
+    assert "ended" not in stepped(actor)[-1]
+    assert first is not None
+    assert actor._data is not None
+    assert (first.image_size, actor._data.image_size) == (32, 40)
+
+
+def test_a_trial_that_fails_says_why_and_the_actor_goes_on(actor: TrialActor, assignment: Assignment) -> None:
+    absurd = {"kind": "sgd", "lr": 10.0, "head_lr_multiplier": 1000.0}
+    actor.setup(given(assignment, "t0001", optimizer=absurd, freeze=0))
+    ended = json.loads(stepped(actor)[-1]["ended"])
+    assert ended["status"] == "pruned"
+    assert "diverged" in ended["error"]
+    actor.reset_config(given(assignment, "t0002", freeze=99))
+    (result,) = stepped(actor)
+    assert result["done"]
+    ended = json.loads(result["ended"])
+    assert ended["status"] == "failed"
+    assert "99 is more than the 5 blocks" in ended["error"]
+    actor.reset_config(given(assignment, "t0003"))
+    assert "report" in stepped(actor)[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (
+            DivergedError("diverged: the training loss is nan in epoch 2"),
+            "pruned",
+            "diverged: the training loss is nan",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB\nmore"), "failed", "out of GPU memory: CUDA out of"),
+        (MemoryError(), "failed", "out of memory"),
+        (FileNotFoundError(2, "No such file", "/x"), "failed", "FileNotFoundError: [Errno 2]"),
+        (ValueError("two\nlines"), "failed", "ValueError: two"),
+        (KeyError(), "failed", "KeyError: KeyError"),
+    ],
+)
+def test_a_reason_is_one_line(error: Exception, status: str, reason: str) -> None:
+    ending = _ending(error)
+    assert ending["status"] == status
+    assert ending["error"].startswith(reason)
+    assert len(ending["error"].splitlines()) == 1
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ValueError, match="a bug") as caught:
+        raise ValueError("a bug")
+    assert "test_worker.py" in _ending(caught.value)["traceback"]
+
+
+def test_test_is_scored_by_the_best_epoch(actor: TrialActor, assignment: Assignment) -> None:
+    actor.setup(given(assignment))
+    stepped(actor)
+    metrics = score_on_test(assignment, "t0001", small_config().model_dump(mode="json"))
+    assert 0 <= metrics["f2_macro"] <= 1

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tuner.report import table
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, ""),
+        ("cosine", "cosine"),
+        (1e-3, "1e-3"),
+        (2.5e-5, "2.5e-5"),
+        (0.25, "0.25"),
+        (0.0, "0"),
+        (12345.0, "1.23e4"),
+        (1234.0, "1234"),
+        (7, "7"),
+        (True, "true"),
+        (["a", "b"], "a + b"),
+        ({"a": 1}, '{"a": 1}'),
+    ],
+)
+def test_short_values(value: Any, told: str) -> None:
+    assert table.short(value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(None, ""), (0.12345, "0.123"), (-0.0001, "0.000"), (-0.5, "-0.500"), (1.0, "1.000")]
+)
+def test_metrics(value: float | None, told: str) -> None:
+    assert table.metric(value) == told
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.02, "+0.020"), (-0.02, "-0.020"), (-0.0001, "+0.000"), (0.0, "+0.000")])
+def test_changes_have_a_sign(value: float, told: str) -> None:
+    assert table.change(value) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "blocks", "total", "told"),
+    [
+        ("all", 9, 9, "all (9/9)"),
+        ("50%", 4, 9, "50% (4/9)"),
+        (4, 4, 9, "4/9"),
+        (None, 4, 9, "4/9"),
+        ("50%", None, None, "50%"),
+    ],
+)
+def test_freeze_says_what_it_came_to(given: Any, blocks: int | None, total: int | None, told: str) -> None:
+    assert table.freeze(given, blocks, total) == told
+
+
+def test_heads_and_schedules_in_words() -> None:
+    assert table.head({"kind": "linear"}) == "linear"
+    assert table.head({"kind": "mlp", "dropout": 0.2, "width": 256}) == "mlp 256, dropout 0.2"
+    assert table.schedule({"kind": "plateau", "patience_epochs": 1, "factor": 0.5}) == "plateau(1, 0.5)"
+    assert table.schedule({"kind": "constant"}) == "constant"
+    assert table.head(None) == table.schedule(None) == ""
+
+
+def test_nothing_in_a_cell_acts() -> None:
+    assert table.escape("a|b\n*c* <b> [d](e) `f` \\") == "a\\|b \\*c\\* &lt;b> \\[d\\](e) \\`f\\` \\\\"
+    text = table.table(["x|y"], [["1\n2"], ["007"]])
+    assert len(text.splitlines()) == 4
+    assert "007" in text
+    assert "x\\|y" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (None, "no reason recorded"),
+        ("one\ntwo", "one"),
+        ("Traceback (most recent call last):\n  ...\nValueError: bad", "ValueError: bad"),
+        ("x" * 300, "x" * 199 + "…"),
+    ],
+)
+def test_a_reason_is_one_line(error: str | None, told: str) -> None:
+    assert table.reason(error) == told

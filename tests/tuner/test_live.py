@@ -1,0 +1,162 @@
+"""What a running search shows, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tuner.live import SHOWN_ROWS, _LiveTable, duration, live_progress
+from tuner.store import Event
+
+
+def started(trials: int) -> Event:
+    return {
+        "kind": "search_started",
+        "name": "flowers",
+        "space": "quick",
+        "task": "multilabel",
+        "objective": {"metric": "f2_macro", "direction": "maximize"},
+        "trials": trials,
+        "labels": ["a", "b"],
+        "data": {"sizes": {"train": 10, "val": 5}},
+    }
+
+
+def trial(number: int, status: str | None = "complete", value: float | None = 0.5, **fields: Any) -> list[Event]:
+    """A trial of one epoch; without a status it still runs, without a value it has no epoch."""
+    id = f"t{number:04}"
+    config = {"backbone": "lite0", "freeze": "all", "head": {"kind": "mlp", "width": 64}, "epochs": 3}
+    config["schedule"] = {"kind": "cosine", "min_lr": 0.0}
+    events: list[Event] = [
+        {
+            "kind": "trial_started",
+            "trial": id,
+            "number": number - 1,
+            "config": config,
+            "freeze_blocks": 9,
+            "total_blocks": 9,
+        }
+    ]
+    if value is not None:
+        epoch = {"epoch": 1, "value": value, "best_value": value, "best_epoch": 1, "seconds": 65.0}
+        events.append({"kind": "epoch", "trial": id, **epoch})
+    if status:
+        events.append({"kind": "trial_ended", "trial": id, "status": status, "error": None, **fields})
+    return events
+
+
+ENDED: Event = {"kind": "search_ended", "status": "complete", "reason": ""}
+
+
+def plain(events: list[Event]) -> list[str]:
+    out = io.StringIO()
+    with live_progress(out) as progress:
+        for event in events:
+            progress.hear(event)
+    return out.getvalue().splitlines()
+
+
+def test_a_plain_line_a_trial() -> None:
+    events = [started(3), *trial(1), *trial(2, "pruned", 0.25), *trial(3, "failed", None, error="no disk"), ENDED]
+    first, *trials, last = plain(events)
+    assert first == (
+        "search flowers: up to 3 trials of quick, maximize f2_macro; multilabel, 2 labels; images: train 10, val 5"
+    )
+    assert trials[0].startswith(
+        "t0001 complete 0.500 (lite0, freeze all (9/9), mlp 64) 1 epoch in 65 s | 1/3 trials, 1 complete, "
+        "best f2_macro 0.500 (t0001), about "
+    )
+    assert trials[0].endswith(" left")
+    assert trials[1].startswith("t0002 pruned 0.250 (")
+    assert trials[2].startswith(
+        "t0003 failed - (lite0, freeze all (9/9), mlp 64) 0 epochs in 0 s: no disk | 3/3 trials"
+    )
+    assert trials[2].endswith("1 complete, 1 failed, 1 pruned, best f2_macro 0.500 (t0001)")
+    assert last == "search complete"
+
+
+def test_plain_lines_are_few() -> None:
+    events = [started(10)]
+    for number in range(1, 11):
+        events += trial(number)
+    assert len(plain([*events, ENDED])) == 12
+
+
+def test_the_reason_of_an_end_is_told() -> None:
+    assert plain([started(1), {"kind": "search_ended", "status": "stopped", "reason": "interrupted"}])[-1] == (
+        "search stopped (interrupted)"
+    )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("trials", [0, 1, 300])
+def test_a_terminal_gets_a_table(trials: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    out = Terminal()
+    with live_progress(out) as progress:
+        progress.hear(started(trials + 1))
+        for number in range(1, trials + 1):
+            for event in trial(number, value=number / 1000):
+                progress.hear(event)
+        for event in trial(trials + 1, status=None):
+            progress.hear(event)
+    last = out.getvalue().rpartition("flowers: f2_macro")[2]
+    assert f"{trials}/{trials + 1} trials" in last
+    assert f"t{trials + 1:04}" in last
+    assert len(set(re.findall(r"t\d{4}", last))) == min(trials + 1, SHOWN_ROWS)
+    if trials:
+        assert f"t{trials:04}" in last  # the best
+
+
+def test_a_table_before_the_first_event() -> None:
+    assert _LiveTable().render()
+
+
+def test_a_table_is_drawn_while_events_come_in() -> None:
+    watched = _LiveTable()
+    watched.hear(started(200))
+    failures: list[BaseException] = []
+    until = threading.Event()
+
+    def draw() -> None:
+        try:
+            while not until.is_set():
+                watched.render()
+        except BaseException as error:
+            failures.append(error)
+
+    drawing = threading.Thread(target=draw)
+    drawing.start()
+    for number in range(1, 200):
+        for event in trial(number):
+            watched.hear(event)
+        time.sleep(0)
+    until.set()
+    drawing.join()
+    assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "0 s"),
+        (42.4, "42 s"),
+        (99.4, "99 s"),
+        (100, "2 min"),
+        (3540, "59 min"),
+        (3600, "1 h 00 min"),
+        (3899, "1 h 05 min"),
+    ],
+)
+def test_durations(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
