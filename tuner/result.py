@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +26,9 @@ class Result:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    @cached_property
+    @property
     def record(self) -> SearchRecord:
-        """The search and all its trials, as of the first look."""
+        """The search and all its trials as they are now."""
         return replay(self.store.events())
 
     @property
@@ -60,9 +59,10 @@ class Result:
 
     def _trial(self, id: str | None) -> TrialRecord:
         if id is None:
-            if self.record.best is None:
+            best = self.record.best
+            if best is None:
                 raise UserError(f"search {self.store.name!r}: no trial has finished yet")
-            return self.record.best
+            return best
         found = next((trial for trial in self.record.trials if trial.id == id), None)
         if found is None:
             raise UserError(f"search {self.store.name!r} has no trial {id!r}; `tuner leaderboard` lists them")

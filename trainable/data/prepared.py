@@ -259,11 +259,12 @@ def _build(
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """A memory-mapped array of zeros whose blocks exist on disk: a full disk is an error here, not a crash later."""
+    """A memory-mapped array of zeros. Where the system can, its blocks exist: a full disk is an error, not a crash."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     try:
         with path.open("rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            if hasattr(os, "posix_fallocate"):  # not on macOS
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
         path.unlink()
         raise UserError(
