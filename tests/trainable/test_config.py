@@ -169,7 +169,7 @@ stages = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     stages,
     st.sampled_from(

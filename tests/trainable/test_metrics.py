@@ -86,7 +86,7 @@ def by_scikit_learn(predictions: Predictions, name: str) -> float:
     return float(np.average(values[defined], weights=support[defined] if average == "weighted" else None))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.one_of(multi_label(), multi_class()), st.lists(st.sampled_from(averaged_names()), unique=True, max_size=4))
 def test_every_metric_and_average_is_scikit_learn_s(predictions: Predictions, names: list[str]) -> None:
     """Labels without a positive are left out of means over labels; what cannot be ranked is NaN."""
@@ -96,7 +96,7 @@ def test_every_metric_and_average_is_scikit_learn_s(predictions: Predictions, na
         assert found[name] == pytest.approx(by_scikit_learn(predictions, name), abs=1e-6, nan_ok=True), name
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(multi_label().filter(lambda p: bool(p.present.all()) and p.targets.shape[1] > 1))
 def test_with_every_label_present_they_are_scikit_learn_s_own_averages(predictions: Predictions) -> None:
     """Without the columns above: scikit-learn's `average=`, for a second opinion."""
@@ -112,7 +112,7 @@ def test_with_every_label_present_they_are_scikit_learn_s_own_averages(predictio
             assert found[f"average_precision_{average}"] == pytest.approx(expected, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.one_of(multi_label(), multi_class()))
 def test_accuracy_is_of_whole_label_sets(predictions: Predictions) -> None:
     expected = sk.accuracy_score(predictions.targets.numpy(), predictions.decisions.numpy())
@@ -163,7 +163,7 @@ def test_undefined_metrics_are_nan() -> None:
     assert scores(everything, ["average_precision_macro"])["average_precision_macro"] == 1.0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.one_of(multi_label(), multi_class()))
 def test_label_scores_are_of_the_labels_that_are_there(predictions: Predictions) -> None:
     labels = [f"label{column}" for column in range(predictions.targets.shape[1])]

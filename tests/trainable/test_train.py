@@ -28,8 +28,8 @@ from trainable.weights import Weights
 
 SGD = {"kind": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 1e-3, "head_lr_multiplier": 3.0}
 STORIES: dict[str, dict[str, Any]] = {
-    "one stage": {"epochs": 3},
-    "plateau": {"epochs": 4, "schedule": {"kind": "plateau", "patience_epochs": 0, "factor": 0.5}},
+    "one stage": {"epochs": 2},
+    "plateau": {"epochs": 3, "schedule": {"kind": "plateau", "patience_epochs": 0, "factor": 0.5}},
     "cosine": {"epochs": 3, "schedule": {"kind": "cosine"}},
     "exponential": {"epochs": 3, "schedule": {"kind": "exponential", "gamma": 0.5}},
     "one cycle": {"epochs": 3, "schedule": {"kind": "one_cycle"}},
@@ -54,7 +54,7 @@ STORIES: dict[str, dict[str, Any]] = {
         "stages": [{"epochs": 2, "freeze": 0}, {"epochs": 2, "freeze": "all"}],
         "schedule": {"kind": "plateau", "patience_epochs": 0},
     },
-    "stochastic depth": {"epochs": 2, "backbone": "efficientnet_b0", "freeze": 6},
+    "stochastic depth": {"epochs": 2, "backbone": "efficientnet_b0", "freeze": 7},
     "fitted thresholds": {"epochs": 3, "thresholds": "fitted", "loss": {"pos_weight": "balanced"}},
     "multi-class": {"epochs": 2, "loss": {"pos_weight": "balanced", "label_smoothing": 0.1}, "batch_norm": "frozen"},
 }

@@ -55,7 +55,7 @@ def reference(classifier_of: Callable[[str, int], Classifier]) -> Callable[[str,
 
 
 @pytest.mark.parametrize(("backbone", "frozen"), [*FAMILIES.items(), ("lite0", 9), ("resnet18", 5)])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(images=st.lists(st.integers(0, len(DATA) - 1), min_size=1, max_size=40), remembered=st.booleans())
 def test_features_do_not_depend_on_company_order_batch_or_memory(
     backbone: str,
