@@ -287,16 +287,20 @@ def train(
         raise UserError(f"{file}: --verify needs a file with a result, such as best.yaml")
     found = require_weights([rerun.config.backbone])[rerun.config.backbone] if rerun.config.pretrained else None
     folder = out or file.with_name(f"{file.stem}-trained")
-    outcome = run_again(
-        rerun,
-        folder,
-        found,
-        lambda report: print(
+    from trainable.train import DivergedError
+
+    def tell(report: Any) -> None:
+        print(
             f"epoch {report.epoch}: {rerun.objective.metric} {report.value:.4f} (best {report.best_value:.4f}), "
             f"train loss {report.train_loss:.4f}, lr {report.lr:.2e}, {report.seconds:.0f} s",
             flush=True,
-        ),
-    )
+        )
+
+    try:
+        outcome = run_again(rerun, folder, found, tell)
+    except DivergedError as error:
+        print(f"error: {error}; try a lower learning rate", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
     print(f"{rerun.objective.metric} {outcome.value:.6f} at epoch {outcome.best_epoch}; model in {folder}")
     if verify:
         verdict = "verified" if outcome.verified else "NOT the same"

@@ -158,6 +158,9 @@ def _run(
     except KeyboardInterrupt:
         status, reason = "stopped", "interrupted twice"
         raise
+    except Exception as error:
+        reason = f"{reason}: {type(error).__name__}: {error}".splitlines()[0]
+        raise
     finally:
         write("search_ended", status=status, reason=reason)
         mirror.close()

@@ -9,12 +9,15 @@ import pytest
 from small_searches import (
     MakeSpace,
     RunTuner,
+    search_without_ray,
     tiny_space,
     tuner_in_process,
     write_class_folders,
     write_labels_csv,
     write_space,
 )
+
+from tuner.result import Result, search
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +40,23 @@ def make_space(tmp_path: Path) -> MakeSpace:
         return write_space(tmp_path / name, tiny_space(**sections))
 
     return make
+
+
+@pytest.fixture
+def _without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches run in this process, one trial after another."""
+    search_without_ray(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def searched(labels_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A search of four trials that has been run; not to be changed."""
+    folder = tmp_path_factory.mktemp("searched")
+    space = write_space(folder / "tiny.yaml", tiny_space())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THAW_CACHE", str(folder / "cache"))
+        search_without_ray(patch)
+        return search(space, labels_csv, "searched", trials=4, top_k=2, results=folder / "results")
 
 
 @pytest.fixture
