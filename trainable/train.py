@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -101,8 +101,9 @@ def train_trial(
 ) -> Iterator[EpochReport]:
     """Train a trial, giving a report after each epoch; whoever iterates may stop at any of them.
 
-    The state after each epoch is in `job.files` before its report is given: stopped anywhere, `resume=True` goes on
-    from there and reports what an uninterrupted run would have.
+    The state after each epoch, its report included, is in `job.files` before that report is given: stopped anywhere,
+    `resume=True` gives the last saved report again, since its reader may be gone, and then what an uninterrupted run
+    would have given.
 
     Raises:
         DivergedError: the loss became NaN or infinite.
@@ -113,8 +114,11 @@ def train_trial(
     classifier = build_classifier(config, len(data.labels), job.weights).to(device)
     run = _Run(job, data, device, classifier)
     last_epoch = job.last_epoch or config.epochs
-    if resume and run.restore(last_epoch) != "running":
-        return
+    if resume:
+        report = run.restore(last_epoch)
+        yield report
+        if report.status != "running":
+            return
     while run.epoch < last_epoch:
         began = time.perf_counter()
         run.enter_stage()
@@ -123,10 +127,10 @@ def train_trial(
         run.stepper.after_epoch(evaluation.metrics["loss"])
         epoch_seconds = time.perf_counter() - began
         run.seconds += epoch_seconds
-        run.save()
-        status = run.status(last_epoch)
-        yield run.report(losses, evaluation, status, epoch_seconds)
-        if status != "running":
+        report = run.report(losses, evaluation, run.status(last_epoch), epoch_seconds)
+        run.save(report)
+        yield report
+        if report.status != "running":
             return
 
 
@@ -251,7 +255,7 @@ class _Run:
 
     def status(self, last_epoch: int) -> Literal["running", "complete", "early_stopped"]:
         """Whether the trial goes on after this epoch."""
-        if self.epoch == last_epoch:
+        if self.epoch >= last_epoch:
             return "complete"
         patience = self.config.patience_epochs
         if self.job.last_epoch or patience is None or self.epoch < self.job.patience_from_epoch:
@@ -304,7 +308,7 @@ class _Run:
             "weights_sha256": self.job.weights.sha256 if self.job.weights else None,
         }
 
-    def save(self) -> None:
+    def save(self, report: EpochReport) -> None:
         """Write what a resumed run needs."""
         save_checkpoint(
             self.job.files.last,
@@ -316,22 +320,20 @@ class _Run:
                 "first_trained_block": self.first_trained_block,
                 "optimizer": self.optimizer.state_dict(),
                 "stepper": self.stepper.state_dict(),
+                "report": asdict(report),
             },
         )
 
-    def restore(self, last_epoch: int) -> Literal["running", "complete", "early_stopped"]:
-        """Go on from the last saved epoch, unless the trial had ended with it."""
+    def restore(self, last_epoch: int) -> EpochReport:
+        """Go on from the last saved epoch, unless the trial had ended with it; that epoch's report."""
         saved = load_checkpoint(self.job.files.last)
         self.epoch, self.seconds, self.best = saved["epoch"], saved["seconds"], saved["best"]
         self.first_trained_block = saved["first_trained_block"]
         self.classifier.load_state_dict(saved["model"], strict=False)
-        status = self.status(last_epoch)
-        if status != "running" or self.epoch >= last_epoch:
-            return status
-        amid_stage = stage_of(self.config, self.epoch)[0] == stage_of(self.config, self.epoch + 1)[0]
-        if amid_stage:
+        report = EpochReport(**{**saved["report"], "status": self.status(last_epoch)})
+        if report.status == "running" and stage_of(self.config, self.epoch) == stage_of(self.config, self.epoch + 1):
             self.enter_stage(saved)
-        return status
+        return report
 
 
 def stage_of(config: TrialConfig, epoch: int) -> tuple[int, Stage]:

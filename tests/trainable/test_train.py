@@ -74,7 +74,7 @@ def test_a_trial_resumed_after_any_epoch_is_the_uninterrupted_one(story: str, tm
     for epoch in range(1, config.epochs):
         job = job_of(config, tmp_path / f"after {epoch}")
         torch.rand(epoch)  # whatever has been drawn before does not matter
-        assert numbers(reports_of(job, data, resume=True)) == numbers(reports[epoch:])
+        assert numbers(reports_of(job, data, resume=True)) == numbers(reports[epoch - 1 :])
         assert equal_states(model_of(job.files.last), model_of(whole.files.last))
         assert equal_states(model_of(job.files.best), model_of(whole.files.best))
         assert job.files.predictions.read_bytes() == whole.files.predictions.read_bytes()
@@ -84,16 +84,17 @@ def test_a_trial_can_be_left_and_resumed_again_and_again(tmp_path: Path) -> None
     config = small_config(epochs=4, augment="light")
     whole = reports_of(job_of(config, tmp_path / "whole"))
     job = job_of(config, tmp_path / "parts")
-    parts = [reports_of(job, resume=epoch > 0, stop_after=1) for epoch in range(4)]
-    assert [numbers(part) for part in parts] == [numbers([report]) for report in whole]
-    assert reports_of(job, resume=True) == []
+    assert numbers(reports_of(job, stop_after=1)) == numbers(whole[:1])
+    for epoch in (1, 2, 3):  # the last report again, since its reader may not have got it, and the next one
+        assert numbers(reports_of(job, resume=True, stop_after=2)) == numbers(whole[epoch - 1 : epoch + 1])
+    assert numbers(reports_of(job, resume=True)) == numbers(whole[-1:])
 
 
 def test_the_seconds_of_all_runs_add_up(tmp_path: Path) -> None:
     job = job_of(small_config(epochs=2), tmp_path)
     (first,) = reports_of(job, stop_after=1)
-    (second,) = reports_of(job, resume=True)
-    assert 0 < first.seconds < second.seconds
+    again, second = reports_of(job, resume=True)
+    assert 0 < first.seconds == again.seconds < second.seconds
 
 
 def test_nothing_to_resume_is_the_user_s_mistake(tmp_path: Path) -> None:
@@ -264,8 +265,9 @@ def test_an_objective_may_be_one_to_minimise(tmp_path: Path, monkeypatch: pytest
 def test_a_trial_that_has_ended_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, WORSE)
     job = job_of(small_config(freeze="all", epochs=8, patience_epochs=2), tmp_path)
-    assert reports_of(job)[-1].status == "early_stopped"
-    assert reports_of(job, resume=True) == []
+    reports = reports_of(job)
+    assert reports[-1].status == "early_stopped"
+    assert reports_of(job, resume=True) == reports[-1:]
 
 
 def test_last_epoch_shortens_the_trial_and_not_the_schedule(tmp_path: Path) -> None:
@@ -276,9 +278,9 @@ def test_last_epoch_shortens_the_trial_and_not_the_schedule(tmp_path: Path) -> N
     assert [report.status for report in reports] == ["running", "complete"]
     reports[-1] = dataclasses.replace(reports[-1], status="running")
     assert numbers(reports) == numbers(whole[:2])
-    assert reports_of(part, resume=True) == []
+    assert [report.status for report in reports_of(part, resume=True)] == ["complete"]
     extended = reports_of(dataclasses.replace(part, last_epoch=None), resume=True)
-    assert numbers(extended) == numbers(whole[2:])
+    assert numbers(extended) == numbers(whole[1:])
 
 
 @pytest.mark.parametrize("optimizer", [{"kind": "sgd", "lr": 10.0, "head_lr_multiplier": 1000.0}])
@@ -311,7 +313,7 @@ def test_a_diverged_epoch_leaves_the_files_of_those_before(
     assert {path: path.read_bytes() for path in before} == before
     monkeypatch.undo()
     assert load_checkpoint(job.files.last)["epoch"] == 2
-    assert [report.epoch for report in reports_of(job, resume=True)] == [3, 4]
+    assert [report.epoch for report in reports_of(job, resume=True)] == [2, 3, 4]
 
 
 def test_an_objective_that_cannot_be_computed_ends_the_trial(tmp_path: Path) -> None:
