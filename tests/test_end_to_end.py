@@ -335,7 +335,7 @@ def halved(place: Path, pictures: Done) -> Done:
         },
     )
     path = write_space(place / "halving.yaml", space)
-    return _done(path, pictures.data, place, "halved", *NO_TEST, "--trials", 16, "--seed", 3)
+    return _done(path, pictures.data, place, "halved", *NO_TEST, "--trials", 16, "--seed", 3, "--workers", 1)
 
 
 def test_pruned_and_early_stopped_trials_have_their_states(halved: Done) -> None:
@@ -439,6 +439,19 @@ def test_each_tells_why(troubled: Done) -> None:
     assert states["t0001"] == TrialState.FAIL
 
 
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def test_more_gpus_than_there_are_are_refused_before_anything_is_written(place: Path, pictures: Done) -> None:
+    search = start_search(pictures.space, pictures.data, place / "nowhere", "greedy", "--gpus-per-trial", 99)
+    ran = search.finish()
+    assert ran.code == 2
+    assert ran.err.startswith("error: --gpus-per-trial 99: there are ")
+    assert len(ran.err.splitlines()) == 1
+    assert not (place / "nowhere").exists()
+    assert search.left_over() == []
+
+
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
 
@@ -448,8 +461,10 @@ def test_an_interrupted_search_leaves_order(
 ) -> None:
     space = write_space(place / "long.yaml", tiny_space(fixed={**FIXED, "epochs": 500}))
     name = f"interrupted_by_{sent.name}"
-    search = start_search(space, pictures.data, place / "results", name, "--workers", 2)
-    search.wait_for(lambda event: event["kind"] == "epoch" and event["trial"] == "t0002")
+    workers = 2 if sent is signal.SIGINT else 1
+    last = f"t{workers:04}"
+    search = start_search(space, pictures.data, place / "results", name, "--workers", workers)
+    search.wait_for(lambda event: event["kind"] == "epoch" and event["trial"] == last)
     if sent is signal.SIGINT:  # as a terminal does it: to every process of the group
         os.killpg(search.process.pid, sent)
     else:
@@ -465,7 +480,7 @@ def test_an_interrupted_search_leaves_order(
     record = replay(events)
     assert {trial.status for trial in record.trials} == {"paused"}
     assert all(trial.epochs_run for trial in record.trials)
-    assert "t0002" in (search.folder / "leaderboard.md").read_text()
+    assert last in (search.folder / "leaderboard.md").read_text()
     for trial in record.trials:
         assert (search.folder / "checkpoints" / trial.id / "last.pt").is_file()
 

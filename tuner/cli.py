@@ -3,6 +3,7 @@
 import functools
 import inspect as introspection
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -70,12 +71,16 @@ def main() -> NoReturn:
     """The `tuner` command: mistakes are lines on stderr and exit code 2, never a traceback."""
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
     except UserError as error:
         for mistake in error.mistakes:
             print(f"error: {mistake}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # whoever read has gone, as `head` does; what is still buffered must not be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing argument
             asked = getattr(getattr(error, "ctx", None), "command_path", "tuner")

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TextIO
 
 from rich.console import Console, Group
@@ -96,7 +96,8 @@ class _PlainLines(_Watched):
             self._say(f"search {event['status']}{reason}")
 
     def _say(self, line: str) -> None:
-        print(line, file=self._out, flush=True)
+        with suppress(OSError):  # nobody reads any more; the search goes on
+            print(line, file=self._out, flush=True)
 
 
 def _trial_line(trial: TrialRecord) -> str:

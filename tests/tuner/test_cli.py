@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,7 @@ class Ground:
 
     def edited_csv(self, edit: Callable[[list[str]], object], source: Path | None = None) -> Path:
         """The multi-label data, or a table of classes, with lines of the table changed."""
-        folder = self.copied((source or self.labels_csv).parent if source is None else source)
+        folder = self.copied(source or self.labels_csv.parent)
         table = folder / "labels.csv"
         if source is not None:
             images = sorted(folder.rglob("*.png"))
@@ -387,6 +388,21 @@ def test_inspect_prints_and_stops_on_errors(labels_csv: Path, tmp_path: Path, ru
 def test_ls_of_nothing(tmp_path: Path, run_tuner: RunTuner) -> None:
     assert run_tuner("ls", "--results", tmp_path).out == f"no searches in {tmp_path}\n"
     assert json.loads(run_tuner("ls", "--results", tmp_path, "--json").out) == []
+
+
+def test_a_reader_that_goes_is_no_bug(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-m", "tuner.cli", "ls"],
+        cwd=Path(__file__).parents[2],
+        env={"PATH": "", "THAW_RESULTS": str(tmp_path)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (1, "")
 
 
 def test_tuner_alone_is_its_help(run_tuner: RunTuner) -> None:

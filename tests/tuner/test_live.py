@@ -93,6 +93,17 @@ def test_the_reason_of_an_end_is_told() -> None:
     )
 
 
+class ClosedPipe(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_a_search_goes_on_when_nobody_reads() -> None:
+    with live_progress(ClosedPipe()) as progress:
+        for event in (started(1), *trial(1), ENDED):
+            progress.hear(event)
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -39,12 +39,10 @@ def test_space_weights_and_data_tell_their_mistakes_together(
     make_space: MakeSpace, weights_folder: Path, tmp_path: Path
 ) -> None:
     space = make_space(fixed={**FIXED, "pretrained": True}, axes={**AXES, "freeze": {"choice": [1, 9]}})
-    assert [
-        part in line
-        for part, line in zip(
-            ("axes.freeze", str(weights_folder), "nowhere"), mistakes(space, tmp_path / "nowhere"), strict=True
-        )
-    ] == [True] * 3
+    in_space, in_weights, in_data = mistakes(space, tmp_path / "nowhere")
+    assert "axes.freeze" in in_space
+    assert str(weights_folder) in in_weights
+    assert "nowhere: no such file" in in_data
 
 
 @pytest.mark.parametrize(
