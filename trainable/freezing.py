@@ -62,8 +62,7 @@ def frozen_features(classifier: Classifier, images: torch.Tensor) -> torch.Tenso
         if not classifier.frozen:
             return classifier.prefix(images)  # only normalises, pixel by pixel
         chunks = [_padded_prefix(classifier, chunk) for chunk in torch.split(images, CHUNK_IMAGES)]
-    # one memory layout, since the layout of its input can change a kernel's last bits
-    return torch.cat(chunks).contiguous()
+    return torch.cat(chunks)
 
 
 def _padded_prefix(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:

@@ -35,7 +35,7 @@ class Adam(_Optimizer):
         """The optimiser over parameter groups that carry their own `lr` and `weight_decay`, as for every optimiser."""
         from torch import optim
 
-        return optim.Adam(groups)
+        return optim.Adam(groups, fused=True)
 
 
 class AdamW(_Optimizer):
@@ -46,7 +46,7 @@ class AdamW(_Optimizer):
     def build(self, groups: ParameterGroups) -> optim.Optimizer:
         from torch import optim
 
-        return optim.AdamW(groups)
+        return optim.AdamW(groups, fused=True)
 
 
 class Sgd(_Optimizer):
@@ -58,7 +58,7 @@ class Sgd(_Optimizer):
     def build(self, groups: ParameterGroups) -> optim.Optimizer:
         from torch import optim
 
-        return optim.SGD(groups, momentum=self.momentum, nesterov=self.momentum > 0)
+        return optim.SGD(groups, momentum=self.momentum, nesterov=self.momentum > 0, fused=True)
 
 
 Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="kind")]

@@ -65,15 +65,18 @@ def test_features_do_not_depend_on_company_order_batch_or_memory(
     classifier_of: Callable[[str, int], Classifier],
     reference: Callable[[str, int], torch.Tensor],
 ) -> None:
-    """To the bit, and in one memory layout: a kernel's last bits can depend on its input's."""
-    features = PrefixFeatures(classifier_of(backbone, frozen), DATA, CPU, 1.0 if remembered else 0.0)
+    """To the bit, and so are the logits made of them: a kernel's last bits can depend on its input's memory layout."""
+    classifier = classifier_of(backbone, frozen)
+    features = PrefixFeatures(classifier, DATA, CPU, 1.0 if remembered else 0.0)
     expected = reference(backbone, frozen)
     for asked in (images[:1], images, images[::-1]):
         # a trial never asks for an image twice in a batch
         unique = np.array(list(dict.fromkeys(asked)), dtype=np.int64)
         found = features.plain(unique)
         assert torch.equal(found, expected[torch.from_numpy(unique)])
-        assert found.is_contiguous()
+        with torch.no_grad():
+            laid_out_otherwise = classifier.suffix(found.contiguous())
+            assert torch.equal(classifier.suffix(found), laid_out_otherwise)
 
 
 def count_prefix_images(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> list[int]:
