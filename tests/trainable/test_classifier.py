@@ -162,7 +162,7 @@ def test_prefix_and_suffix_compute_what_the_library_does(backbone: str, weights_
         for frozen in range(len(classifier.blocks) + 1):
             classifier.freeze(frozen)
             error = (classifier.suffix(classifier.prefix(images)) - expected).abs().max()
-        assert error <= 1e-4 * expected.abs().max(), frozen
+            assert error <= 1e-4 * expected.abs().max(), frozen
             assert torch.equal(classifier(images), classifier.suffix(classifier.prefix(images)))
 
 
