@@ -155,14 +155,16 @@ def test_prefix_and_suffix_compute_what_the_library_does(backbone: str, weights_
         model = nn.Sequential(model, classifier.head)
     else:
         setattr(model, "fc" if hasattr(model, "fc") else "classifier", classifier.head)
-    images = torch.rand(2, 3, 64, 64)
+    # in double precision: random weights magnify what single precision rounds
+    classifier, model = classifier.double(), model.double()
+    images = torch.rand(2, 3, 64, 64, dtype=torch.float64)
     with torch.no_grad():
         expected = model.eval()((images - classifier.mean) / classifier.std)
         assert (expected[0] - expected[1]).abs().max() > 1e-4  # it tells images apart
         for frozen in range(len(classifier.blocks) + 1):
             classifier.freeze(frozen)
             error = (classifier.suffix(classifier.prefix(images)) - expected).abs().max()
-            assert error <= 1e-4 * expected.abs().max(), frozen
+            assert error <= 1e-6 * expected.abs().max(), frozen
             assert torch.equal(classifier(images), classifier.suffix(classifier.prefix(images)))
 
 

