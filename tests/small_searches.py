@@ -205,8 +205,15 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
             actor.reset_config({"trial": trial, "config": config.model_dump(mode="json"), "assignment": assignment})
             _run_to_its_end(actor, driver, trial)
 
-    def score(assignment: Any, slots: object, trials: Mapping[str, Any], interrupted: object) -> Iterator[Any]:  # noqa: ARG001
-        yield from ((trial, score_on_test(assignment, trial, dict(config))) for trial, config in trials.items())
+    def score(
+        assignment: Any,
+        slots: object,  # noqa: ARG001
+        trials: Mapping[str, Any],
+        interrupted: threading.Event,
+    ) -> Iterator[Any]:
+        for trial, config in trials.items():
+            if not interrupted.is_set():
+                yield trial, score_on_test(assignment, trial, dict(config))
 
     patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)
     patch.setattr(tune_loop, "Slots", lambda resources: resources)

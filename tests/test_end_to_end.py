@@ -10,6 +10,8 @@ import os
 import random
 import shutil
 import signal
+import time
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -310,8 +312,8 @@ def test_one_worker_and_two_come_to_the_same_records(classes: dict[int, Done]) -
     ]
 
 
-def test_classes_train_again_to_the_same_score(classes: dict[int, Done], run_tuner: RunTuner) -> None:
-    ran = run_tuner("train", classes[1].folder / "best.yaml", "--verify")
+def test_classes_train_again_to_the_same_score(classes: dict[int, Done], run_tuner: RunTuner, tmp_path: Path) -> None:
+    ran = run_tuner("train", classes[1].folder / "best.yaml", "--verify", "--out", tmp_path / "again")
     assert ran.code == 0, ran.out + ran.err
     assert "verified" in ran.out
 
@@ -403,6 +405,11 @@ def troubled(place: Path, pictures: Done, weights_of: Callable[[str], Weights]) 
     file.unlink()
     search.wait_for(lambda event: event["kind"] == "epoch")
     for worker in search.workers():
+        worker.kill()
+    search.wait_for(lambda event: event["kind"] == "trial_resumed")
+    while not (workers := search.workers()):
+        time.sleep(0.05)
+    for worker in workers:
         worker.kill()
     return Done(search.finish(), search, path, pictures.data)
 

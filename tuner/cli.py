@@ -37,6 +37,7 @@ DEFAULT_RESULTS = Path("results")
 
 def _reading(
     *,
+    task: Annotated[TaskChoice, typer.Option(help="what is told of an image")] = "auto",
     layout: Annotated[Layout, typer.Option(help="how the data are laid out")] = "auto",
     image_column: Annotated[str | None, typer.Option(help="manifest column of image paths")] = None,
     label_column: Annotated[str | None, typer.Option(help="manifest column of labels")] = None,
@@ -143,9 +144,8 @@ def search(
         kept = f"what finished is in {folder}" if folder.exists() else "nothing had begun"
         print(f"interrupted; {kept}", file=sys.stderr)
         raise
-    from tuner.records import replay
 
-    record = replay(Store(folder).events())
+    record = Store(folder).record()
     print(f"\n{to_markdown(record, top=10, origin=False)}")
     best = f"best config: {store.best_yaml}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.leaderboard_md}")
@@ -183,7 +183,7 @@ def check(
     count = "" if size is None else f", {size} combinations"
     print(f"{found.name}: {len(found.axes)} axes{count}, {found.trials()} trials, {', '.join(found.backbones())}")
     if proved.data:
-        sizes = ", ".join(f"{name} {count}" for name, count in proved.data.inspection.split_sizes.items())
+        sizes = ", ".join(f"{name} {count}" for name, count in proved.data.split_sizes.items())
         print(f"{data}: {proved.data.task}, {len(proved.data.labels)} labels; images: {sizes}")
     print("ok")
 
@@ -254,7 +254,6 @@ def weights(
 @reads_data
 def inspect(
     data: Annotated[Path, typer.Argument(help="folder of class or split folders, or a CSV or Parquet manifest")],
-    task: Annotated[TaskChoice, typer.Option(help="what is told of an image")] = "auto",
     as_json: AsJson = False,
     *,
     reading: dict[str, Any],
@@ -263,7 +262,7 @@ def inspect(
     from tuner.config import DataConfig, parse_options
     from tuner.preparation import examine
 
-    examined = examine(parse_options(DataConfig, path=data, **reading), task)
+    examined = examine(parse_options(DataConfig, path=data, **reading))
     if as_json:
         print(json.dumps({**examined.inspection.to_json(), "left_out": examined.left_out}, indent=1))
     else:
@@ -278,7 +277,7 @@ def inspect(
 def train(
     file: Annotated[Path, typer.Argument(help="best.yaml, a file of top/, or a bare config")],
     data: Annotated[Path | None, typer.Option("--data", help="default: as the file says")] = None,
-    out: Annotated[Path | None, typer.Option(help="new folder for checkpoints; default: <file>-trained")] = None,
+    out: Annotated[Path | None, typer.Option(help="new folder for checkpoints; default: ./<file>-trained")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="exit code 1 unless the result is the same")] = False,
     objective: Annotated[str | None, typer.Option(help="metric for a bare config")] = None,
     split: Annotated[str | None, typer.Option(help="for a bare config")] = None,
@@ -291,7 +290,7 @@ def train(
     if verify and rerun.expected is None:
         raise UserError(f"{file}: --verify needs a file with a result, such as best.yaml")
     found = require_weights([rerun.config.backbone])[rerun.config.backbone] if rerun.config.pretrained else None
-    folder = out or file.with_name(f"{file.stem}-trained")
+    folder = out or Path(f"{file.stem}-trained")
     from trainable.train import DivergedError
 
     def tell(report: Any) -> None:
@@ -363,12 +362,11 @@ def show(
 @app.command()
 def ls(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
     """List the searches of a results folder."""
-    from tuner.records import replay
     from tuner.report import table
     from tuner.report.shown import search_facts
     from tuner.store import list_searches
 
-    listed = [search_facts(replay(store.events())) for store in list_searches(results)]
+    listed = [search_facts(store.record()) for store in list_searches(results)]
     if as_json:
         print(json.dumps(listed, indent=1))
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from trainable.data.manifest import Layout
 from trainable.errors import UserError
 from trainable.strict import Strict
+from trainable.task import TaskChoice
 
 
 class DataConfig(Strict):
@@ -17,6 +18,8 @@ class DataConfig(Strict):
 
     path: Path
     """a folder of class folders, of split folders, or a CSV or Parquet manifest"""
+    task: TaskChoice = "auto"
+    """as the space says, or else as the data look"""
     layout: Layout = "auto"
     image_column: str | None = None
     label_column: str | None = None
@@ -65,7 +68,6 @@ class SearchConfig(Strict):
     top_k: Annotated[int, Field(ge=1)] = 3
     """best configs that are written to top/ and scored on test"""
     resources: Resources = Resources()
-    tracking: Literal["off"] = "off"
     results: Path = Path("results")
     offline: bool = False
     """never download pretrained weights"""

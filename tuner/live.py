@@ -19,6 +19,7 @@ from tuner.report import table
 from tuner.store import Event
 
 SHOWN_ROWS = 12
+SHOWN_WARNINGS = 3
 
 
 class Progress(Protocol):
@@ -87,6 +88,8 @@ class _PlainLines(_Watched):
                 f"search {event['name']}: up to {event['trials']} trials of {event['space']}, {objective['direction']} "
                 f"{objective['metric']}; {event['task']}, {len(event['labels'])} labels; images: {sizes}"
             )
+            for line in data_warnings(event):
+                self._say(line)
         elif event["kind"] == "trial_ended":
             search = self.record
             trial = next(trial for trial in search.trials if trial.id == event["trial"])
@@ -98,6 +101,16 @@ class _PlainLines(_Watched):
     def _say(self, line: str) -> None:
         with suppress(OSError):  # nobody reads any more; the search goes on
             print(line, file=self._out, flush=True)
+
+
+def data_warnings(started: Event) -> list[str]:
+    """What inspection warned of, a few lines."""
+    warnings = started["data"].get("warnings", [])
+    more = len(warnings) - SHOWN_WARNINGS
+    return [
+        *(f"warning: {warning}" for warning in warnings[:SHOWN_WARNINGS]),
+        *([f"warning: and {more} more; `tuner inspect` lists all"] if more > 0 else []),
+    ]
 
 
 def _trial_line(trial: TrialRecord) -> str:
@@ -125,8 +138,14 @@ def _settings(trial: TrialRecord) -> list[str]:
 
 
 class _LiveTable(_Watched):
+    def __init__(self) -> None:
+        super().__init__()
+        self._warnings: list[str] = []
+
     def hear(self, event: Event) -> None:
         self.take(event)
+        if event["kind"] == "search_started":
+            self._warnings = data_warnings(event)
 
     def render(self) -> Group:
         search = self.record
@@ -149,4 +168,4 @@ class _LiveTable(_Watched):
                 duration(trial.seconds or 0),
                 style="bold green" if best else None,
             )
-        return Group(rows, Text(self.standing(search)))
+        return Group(*map(Text, self._warnings), rows, Text(self.standing(search)))

@@ -11,7 +11,7 @@ from trainable.data.manifest import Manifest, read_manifest
 from trainable.data.prepared import Scan, cache_folder, scan_images
 from trainable.data.splits import SplitRow, data_hash, make_splits, parse_ratios, split_rows
 from trainable.errors import UserError
-from trainable.task import Task, TaskChoice
+from trainable.task import Task
 from tuner.config import DataConfig
 
 SHOWN_ERRORS = 20
@@ -42,11 +42,16 @@ class PreparedData:
     left_out: dict[str, str]
 
     @property
+    def split_sizes(self) -> dict[str, int]:
+        """Images of each split."""
+        return dict(self.inspection.split_sizes)
+
+    @property
     def hash(self) -> str:
         return data_hash(self.rows, self.labels, self.task)
 
 
-def examine(config: DataConfig, task: TaskChoice, sizes: Sequence[int] = ()) -> Examined:
+def examine(config: DataConfig, sizes: Sequence[int] = ()) -> Examined:
     """Read every row and image, decoding them at `sizes` (pixels a side) into the cache in the same pass.
 
     Raises:
@@ -55,7 +60,7 @@ def examine(config: DataConfig, task: TaskChoice, sizes: Sequence[int] = ()) -> 
     ratios = parse_ratios(config.split)
     manifest = read_manifest(
         config.path,
-        task=task,
+        task=config.task,
         layout=config.layout,
         image_column=config.image_column,
         label_column=config.label_column,

@@ -41,12 +41,19 @@ def prove_all(space: str, data: DataConfig | None, *, download: bool) -> Proved:
         weights = provide_weights(loaded.pretrained_backbones(), download=download)
     if data:
         with _collected(mistakes):
-            prepared = prepare(examine(data, loaded.task, loaded.sizes()))
+            prepared = prepare(examine(_of_task(data, loaded), loaded.sizes()))
     task = prepared.task if prepared else None if loaded.task == "auto" else loaded.task
     in_space = prove(loaded, task) or list(_block_mistakes(loaded))
     if mistakes := [*in_space, *mistakes]:
         raise UserError(*dict.fromkeys(mistakes))
     return Proved(loaded, parse_objective(loaded.objective), weights, prepared)
+
+
+def _of_task(data: DataConfig, space: Space) -> DataConfig:
+    """The data read for the space's task, where it names one."""
+    if "auto" not in (space.task, data.task) and space.task != data.task:
+        raise UserError(f"--task {data.task}: space {space.name!r} is for task {space.task}; leave out one of the two")
+    return data.model_copy(update={"task": space.task}) if data.task == "auto" else data
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import write_splits
 from trainable.errors import UserError
 from trainable.metrics import Objective, parse_objective
-from trainable.task import TaskChoice
 from trainable.weights import Weights
 from tuner.config import DataConfig
 from tuner.preparation import PreparedData, examine, prepare
@@ -32,7 +31,6 @@ class Rerun:
     config: TrialConfig
     data: DataConfig
     objective: Objective
-    task: TaskChoice
     threads: int
     expected: float | None = None
     epochs_run: int | None = None
@@ -72,13 +70,14 @@ def read_rerun(file: Path, data: Path | None, objective: str | None = None, spli
     options = dict(facts.get("options") or {})
     if data is None and "path" not in options:
         raise UserError(f"{file}: does not say where its data are; give --data")
-    options |= {"path": data or options["path"]} | ({"split": split} if split else {})
+    options |= {"task": provenance.get("task", "auto"), "path": data or options["path"]} | (
+        {"split": split} if split else {}
+    )
     metric = objective or result.get("objective", {}).get("metric") or DEFAULT_OBJECTIVE
     return Rerun(
         config=config,
         data=DataConfig.model_validate({**options, "path": Path(options["path"])}),
         objective=parse_objective(metric),
-        task=provenance.get("task", "auto"),
         threads=provenance.get("threads", 1),
         expected=result.get("objective", {}).get("value"),
         epochs_run=result.get("epochs_run"),
@@ -123,7 +122,7 @@ def run_again(rerun: Rerun, out: Path, weights: Weights | None, listen: Callable
 
 
 def _same_data(rerun: Rerun) -> PreparedData:
-    data = prepare(examine(rerun.data, rerun.task, (rerun.config.image_size,)))
+    data = prepare(examine(rerun.data, (rerun.config.image_size,)))
     if rerun.data_hash and data.hash != rerun.data_hash:
         raise UserError(
             f"{rerun.data.path}: not the data that the file's result was trained on (hash {data.hash[:12]}, "

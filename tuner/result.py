@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trainable.config import TrialConfig, parse_config
 from trainable.errors import UserError
 from tuner.config import SearchConfig, parse_options
-from tuner.records import SearchRecord, TrialRecord, replay
+from tuner.records import SearchRecord, TrialRecord
 from tuner.report.leaderboard import rows, to_markdown
 from tuner.run import run_search
 from tuner.store import Store
@@ -29,7 +29,7 @@ class Result:
     @property
     def record(self) -> SearchRecord:
         """The search and all its trials as they are now."""
-        return replay(self.store.events())
+        return self.store.record()
 
     @property
     def best(self) -> TrialConfig:

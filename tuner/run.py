@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from tuner.store import Event, Store, write_atomically
 
 if TYPE_CHECKING:
     from tuner.ray_backend.tune_loop import Slots
+    from tuner.ray_backend.worker import Assignment
 
 Listener = Callable[[Event], None]
 
@@ -68,7 +69,8 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         store = Store.create(config.results, config.name)
         with store.lock():
             _write_inputs(store, proved)
-            _run(store, proved, slots, [*listeners], interrupted)
+            with _followed(store, proved, listeners):
+                _run(store, proved, slots, interrupted)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store
@@ -101,34 +103,21 @@ def _data_facts(proved: ProvedSearch) -> dict[str, Any]:
         "task": data.task,
         "labels": list(data.labels),
         "hash": data.hash,
-        "sizes": dict(data.inspection.split_sizes),
+        "sizes": data.split_sizes,
+        "warnings": [f"{problem.row}: {problem.message}" for problem in data.inspection.warnings],
         "data_seed": proved.config.data.data_seed,
         "left_out": data.left_out,
         "options": proved.config.data.model_dump(mode="json"),
     }
 
 
-def _run(
-    store: Store, proved: ProvedSearch, slots: Slots, listeners: list[Listener], interrupted: threading.Event
-) -> None:
+def _run(store: Store, proved: ProvedSearch, slots: Slots, interrupted: threading.Event) -> None:
     from tuner.ray_backend.driver import Driver
-    from tuner.ray_backend.study import StudyMirror
-    from tuner.ray_backend.tune_loop import run_trials, score_trials_on_test
+    from tuner.ray_backend.tune_loop import run_trials
 
-    config = proved.config
-    mirror = StudyMirror(store.study_db, proved.space)
-    outputs = _Outputs(store, config.top_k)
-    hear = [outputs.hear, mirror.put, *listeners]
-
-    def write(kind: str, trial: str | None = None, **fields: Any) -> None:
-        event = store.append(kind, trial, **fields)
-        for listener in hear:
-            listener(event)
-
-    mirror.start()
-    write("search_started", **_start_facts(proved))
-    hours = config.hours or proved.space.budget.hours
-    status, reason = "failed", "the driver stopped on an error"
+    hours = proved.config.hours or proved.space.budget.hours
+    store.append("search_started", **_start_facts(proved))
+    status, reason = "complete", ""
     try:
         driver = Driver(
             store,
@@ -136,35 +125,39 @@ def _run(
             proved.objective,
             _assignment(store, proved),
             trials=proved.trials,
-            seed=config.seed,
+            seed=proved.config.seed,
             deadline=time.monotonic() + hours * 3600 if hours else None,
             weights_sha256={name: weights.sha256 for name, weights in proved.weights.items()},
-            listeners=hear,
         )
         run_trials(driver, slots, store.ray, interrupted)
-        if not interrupted.is_set() and "test" in proved.data.inspection.split_sizes:
-            chosen = _to_score_on_test(replay(store.events()), config.top_k)
-            for trial, test in score_trials_on_test(driver.assignment, slots, chosen, interrupted):
-                if isinstance(test, str):
-                    write("note", trial, text=f"not scored on test: {test}")
-                else:
-                    write("test_scored", trial, test=test, reads=1)
+        if "test" in proved.data.split_sizes and not interrupted.is_set():
+            _score_on_test(store, proved, driver.assignment, slots, interrupted)
         if interrupted.is_set():
             status, reason = "stopped", "interrupted"
         elif driver.cut_short:
             status, reason = "stopped", f"{hours:g} hours are over"
-        else:
-            status, reason = "complete", ""
     except KeyboardInterrupt:
         status, reason = "stopped", "interrupted twice"
         raise
-    except Exception as error:
-        reason = f"{reason}: {type(error).__name__}: {error}".splitlines()[0]
+    except BaseException as error:
+        status, reason = "failed", f"{type(error).__name__}: {error}"
         raise
     finally:
-        write("search_ended", status=status, reason=reason)
-        mirror.close()
-        outputs.refresh()
+        store.append("search_ended", status=status, reason=reason)
+
+
+def _score_on_test(
+    store: Store, proved: ProvedSearch, assignment: Assignment, slots: Slots, interrupted: threading.Event
+) -> None:
+    """Read test once for the best trials and the baseline; an interruption leaves out what is still to come."""
+    from tuner.ray_backend.tune_loop import score_trials_on_test
+
+    chosen = _to_score_on_test(replay(store.events()), proved.config.top_k)
+    for trial, test in score_trials_on_test(assignment, slots, chosen, interrupted):
+        if isinstance(test, str):
+            store.append("note", trial, text=f"not scored on test: {test}")
+        else:
+            store.append("test_scored", trial, test=test, reads=1)
 
 
 def _start_facts(proved: ProvedSearch) -> dict[str, Any]:
@@ -188,7 +181,7 @@ def _start_facts(proved: ProvedSearch) -> dict[str, Any]:
     }
 
 
-def _assignment(store: Store, proved: ProvedSearch) -> Any:
+def _assignment(store: Store, proved: ProvedSearch) -> Assignment:
     from tuner.ray_backend.worker import Assignment
 
     scheduler = proved.space.scheduler
@@ -212,19 +205,23 @@ def _to_score_on_test(search: SearchRecord, top_k: int) -> dict[str, Mapping[str
     return {trial.id: trial.config for trial in (*best, *baseline) if not trial.test_reads}
 
 
-class _Outputs:
-    """Keeps the tables and YAML files up to date while events come in."""
+@contextmanager
+def _followed(store: Store, proved: ProvedSearch, listeners: Iterable[Listener]) -> Iterator[None]:
+    """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
+    from tuner.ray_backend.study import StudyMirror
 
-    def __init__(self, store: Store, top_k: int) -> None:
-        self._store = store
-        self._top_k = top_k
+    def refresh_outputs(event: Event) -> None:
+        if event["kind"] in ("trial_ended", "test_scored", "search_ended"):
+            write_outputs(store, replay(store.events()), proved.config.top_k)
 
-    def hear(self, event: Event) -> None:
-        if event["kind"] in ("trial_ended", "test_scored"):
-            self.refresh()
-
-    def refresh(self) -> None:
-        write_outputs(self._store, replay(self._store.events()), self._top_k)
+    mirror = StudyMirror(store.study_db, proved.space)
+    mirror.start()
+    store.listeners += [refresh_outputs, mirror.put, *listeners]
+    try:
+        yield
+    finally:
+        store.listeners.clear()
+        mirror.close()
 
 
 @contextmanager
@@ -254,4 +251,4 @@ def load_results(name: str | Path, results: Path) -> SearchRecord:
     Raises:
         UserError: there is no such search.
     """
-    return replay(Store.open(name, results).events())
+    return Store.open(name, results).record()

@@ -8,13 +8,15 @@ import math
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trainable.errors import UserError, nearest
+from tuner.records import SearchRecord, replay
 
 Event = dict[str, Any]
 
@@ -34,6 +36,8 @@ class Store:
         self.folder = Path(folder)
         self.warnings: list[str] = []
         """what the latest reading of the log had to skip, one line each"""
+        self.listeners: list[Callable[[Event], None]] = []
+        """called with every event that is appended here, once it is in the log"""
         self._log: _OpenLog | None = None
 
     @staticmethod
@@ -162,6 +166,23 @@ class Store:
                 else:
                     yield event
 
+    def record(self) -> SearchRecord:
+        """The search as its log tells it; one that is said to run though no process holds it was ended from outside."""
+        found = replay(self.events())
+        if found.status == "running" and not self._held():
+            return replace(found, status="stopped", reason="its process is gone")
+        return found
+
+    def _held(self) -> bool:
+        try:
+            with (self.folder / "lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
     def append(self, kind: str, trial: str | None = None, **fields: Any) -> Event:
         """Write one event, durably when it ends something, and return it as it will be read.
 
@@ -173,7 +194,10 @@ class Store:
         with self.lock():
             assert self._log is not None
             durable = kind in ("trial_ended", "test_scored") or kind.startswith("search_")
-            return self._log.write({"kind": kind} | ({"trial": trial} if trial is not None else {}), fields, durable)
+            event = self._log.write({"kind": kind} | ({"trial": trial} if trial is not None else {}), fields, durable)
+        for listener in self.listeners:
+            listener(event)
+        return event
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -195,7 +219,7 @@ class Store:
                 file.seek(0)
                 raise UserError(
                     f"search {self.name!r} is being run by {file.read().strip() or 'another process'}: one writer at "
-                    f"a time; wait for it or end it with `tuner stop {self.name}`"
+                    f"a time; wait for it, or end that process"
                 ) from None
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -210,8 +234,7 @@ class Store:
 
 def _taken(results_dir: Path | str, name: str) -> UserError:
     return UserError(
-        f"search {name!r} exists in {results_dir}: nothing is overwritten; "
-        f"choose another name, or go on with `tuner resume {name}`"
+        f"search {name!r} exists in {results_dir}: nothing is overwritten; choose another name with --name"
     )
 
 

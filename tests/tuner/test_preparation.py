@@ -19,17 +19,17 @@ def data(labels_csv: Path, tmp_path: Path) -> Path:
 
 
 def test_clean_data_are_split_and_hashed(labels_csv: Path) -> None:
-    prepared = prepare(examine(DataConfig(path=labels_csv), "auto", (32,)))
+    prepared = prepare(examine(DataConfig(path=labels_csv), (32,)))
     assert (prepared.task, prepared.labels) == ("multilabel", ("blue", "green", "red"))
     assert prepared.root == labels_csv.parent
     assert prepared.inspection.split_sizes == {"train": 28, "val": 6, "test": 6}
-    assert prepared.hash == prepare(examine(DataConfig(path=labels_csv), "auto")).hash
-    other = prepare(examine(DataConfig(path=labels_csv, data_seed=1), "auto"))
+    assert prepared.hash == prepare(examine(DataConfig(path=labels_csv))).hash
+    other = prepare(examine(DataConfig(path=labels_csv, data_seed=1)))
     assert other.hash != prepared.hash
 
 
 def test_a_split_without_test(labels_csv: Path) -> None:
-    prepared = prepare(examine(DataConfig(path=labels_csv, split="75/25"), "auto"))
+    prepared = prepare(examine(DataConfig(path=labels_csv, split="75/25")))
     assert set(prepared.inspection.split_sizes) == {"train", "val"}
 
 
@@ -38,7 +38,7 @@ def test_every_problem_is_a_line_of_its_own(data: Path) -> None:
         (data.parent / "images" / f"{number:03}.png").unlink()
     (data.parent / "images" / "007.png").write_bytes(b"no image")
     with pytest.raises(UserError) as caught:
-        prepare(examine(DataConfig(path=data), "auto"))
+        prepare(examine(DataConfig(path=data)))
     assert [mistake.partition(" ")[0] for mistake in caught.value.mistakes] == [
         "images/003.png",
         "images/005.png",
@@ -50,14 +50,14 @@ def test_of_many_problems_the_first_are_listed_and_the_rest_counted(data: Path) 
     for number in range(25):
         (data.parent / "images" / f"{number:03}.png").unlink()
     with pytest.raises(UserError) as caught:
-        prepare(examine(DataConfig(path=data), "auto"))
+        prepare(examine(DataConfig(path=data)))
     assert len(caught.value.mistakes) == 21
     assert caught.value.mistakes[-1] == f"and 5 more; `tuner inspect {data}` lists all"
 
 
 def test_broken_images_are_left_out_on_request_only(data: Path) -> None:
     (data.parent / "images" / "003.png").write_bytes(b"no image")
-    prepared = prepare(examine(DataConfig(path=data, skip_unreadable=True), "auto"))
+    prepared = prepare(examine(DataConfig(path=data, skip_unreadable=True)))
     assert len(prepared.rows) == 39
     assert list(prepared.left_out) == ["images/003.png"]
 
@@ -67,8 +67,8 @@ def test_rare_labels_are_left_out_on_request(data: Path) -> None:
     lines[1] += ";rare"
     data.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match="--drop-rare-labels"):
-        prepare(examine(DataConfig(path=data), "auto"))
-    prepared = prepare(examine(DataConfig(path=data, drop_rare_labels=2), "auto"))
+        prepare(examine(DataConfig(path=data)))
+    prepared = prepare(examine(DataConfig(path=data, drop_rare_labels=2)))
     assert prepared.labels == ("blue", "green", "red")
     assert prepared.left_out == {"rare": "label with 1 positives"}
     assert len(prepared.rows) == 40

@@ -40,7 +40,7 @@ def test_best_yaml_says_all_that_a_rerun_needs(searched: Result) -> None:
     best = searched.record.best
     assert best
     assert rerun.config == searched.best
-    assert (rerun.objective.metric, rerun.task, rerun.threads) == ("f2_macro", "multilabel", 1)
+    assert (rerun.objective.metric, rerun.data.task, rerun.threads) == ("f2_macro", "multilabel", 1)
     assert (rerun.expected, rerun.epochs_run, rerun.data_hash) == (
         best.best_value,
         best.epochs_run,
@@ -99,8 +99,9 @@ def test_nothing_is_overwritten(searched: Result, tmp_path: Path) -> None:
 
 
 def test_a_bare_config_is_trained_on_given_data(
-    labels_csv: Path, class_folders: Path, tmp_path: Path, run_tuner: RunTuner
+    labels_csv: Path, class_folders: Path, tmp_path: Path, run_tuner: RunTuner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     config = bare(tmp_path)
     rerun = read_rerun(config, labels_csv, "f2_macro", "75/25")
     assert rerun.config == small_config()
@@ -116,7 +117,8 @@ def test_a_bare_config_is_trained_on_given_data(
 def test_a_config_that_does_not_fit_the_task_is_a_mistake(
     class_folders: Path, tmp_path: Path, run_tuner: RunTuner
 ) -> None:
-    ran = run_tuner("train", bare(tmp_path, loss={"pos_weight": 2.0}), "--data", class_folders)
+    config = bare(tmp_path, loss={"pos_weight": 2.0})
+    ran = run_tuner("train", config, "--data", class_folders, "--out", tmp_path / "out")
     assert ran.code == 2
     assert "pos_weight" in ran.err
 
@@ -125,7 +127,8 @@ def test_a_config_that_diverges_fails_without_a_traceback(
     labels_csv: Path, tmp_path: Path, run_tuner: RunTuner
 ) -> None:
     absurd = {"kind": "sgd", "lr": 10.0, "head_lr_multiplier": 1000.0}
-    ran = run_tuner("train", bare(tmp_path, optimizer=absurd, freeze=0), "--data", labels_csv)
+    config = bare(tmp_path, optimizer=absurd, freeze=0)
+    ran = run_tuner("train", config, "--data", labels_csv, "--out", tmp_path / "out")
     assert ran.code == 1
     assert ran.err.startswith("error: diverged")
     assert len(ran.err.splitlines()) == 1

@@ -171,7 +171,7 @@ def test_a_bug_keeps_its_traceback_and_the_log_its_end(
     with pytest.raises(RuntimeError, match="a bug"):
         run_search(config)
     record = record_of(config)
-    assert (record.status, record.reason) == ("failed", "the driver stopped on an error: RuntimeError: a bug")
+    assert (record.status, record.reason) == ("failed", "RuntimeError: a bug")
 
 
 def test_hours_that_are_over_stop_the_search(make_config: MakeConfig) -> None:

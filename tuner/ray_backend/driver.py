@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.space import Asha, Space
@@ -15,7 +15,7 @@ from trainable.metrics import Objective
 from tuner.ray_backend.rungs import NoRungs, Rungs, Stopping
 from tuner.ray_backend.sampler import Sampler, make_sampler
 from tuner.ray_backend.worker import Assignment
-from tuner.store import Event, Store
+from tuner.store import Store
 
 BASELINE = "t0001"
 
@@ -38,7 +38,6 @@ class Driver:
         seed: int,
         deadline: float | None,
         weights_sha256: Mapping[str, str],
-        listeners: list[Callable[[Event], None]],
     ) -> None:
         self._store = store
         self._space = space
@@ -46,7 +45,6 @@ class Driver:
         self._trials = trials
         self._deadline = deadline
         self._weights_sha256 = weights_sha256
-        self._listeners = listeners
         self._sampler: Sampler = make_sampler(space, space.sampler, objective.direction, seed)
         self._rungs = _rungs(space, objective)
         self._asked = 0
@@ -67,7 +65,7 @@ class Driver:
         config = self._space.baseline_config() if baseline else self._space.config(params)
         self._asked += 1
         self.running[trial] = _Running(self._stratum(config))
-        self._write(
+        self._store.append(
             "trial_started",
             trial,
             number=self._asked - 1,
@@ -83,7 +81,7 @@ class Driver:
         running = self.running[trial]
         epoch, value = report["epoch"], report["best_value"]
         running.epoch, running.best_value = epoch, value
-        self._write("epoch", trial, **_epoch_fields(report))
+        self._store.append("epoch", trial, **_epoch_fields(report))
         self._sampler.report(trial, epoch, report["value"])
         if report["status"] != "running":
             return True
@@ -94,10 +92,14 @@ class Driver:
         running = self.running.pop(trial, None)
         if running is None:
             return
-        self._write("trial_ended", trial, status=status, error=error, **facts)
+        self._store.append("trial_ended", trial, status=status, error=error, **facts)
         diverged = status == "pruned" and error is not None
         self._sampler.tell(trial, status, None if diverged else running.best_value)
         self._rungs.ended(trial, running.best_value, status == "early_stopped")
+
+    def retry(self, trial: str) -> None:
+        """Take in that a trial's process died and that it will go on in another one."""
+        self._store.append("trial_resumed", trial, reason="the worker process died")
 
     def stopped_early(self, trial: str) -> str:
         """The status of a trial that was told to stop: `pruned` by its rung, or `paused` for want of time."""
@@ -107,11 +109,6 @@ class Driver:
         """Asked where a trial is still to be started or to go on, so that a late end of the last one does not count."""
         self.cut_short = self.cut_short or (self._deadline is not None and time.monotonic() >= self._deadline)
         return self.cut_short
-
-    def _write(self, kind: str, trial: str, **fields: Any) -> None:
-        event = self._store.append(kind, trial, **fields)
-        for listener in self._listeners:
-            listener(event)
 
     def _stratum(self, config: TrialConfig) -> str:
         """What ASHA compares this trial within."""

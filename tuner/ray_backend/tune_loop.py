@@ -31,6 +31,9 @@ from tuner.config import Resources
 from tuner.ray_backend.driver import Driver
 from tuner.ray_backend.worker import Assignment, TrialActor, score_on_test
 
+RETRIES = 1
+"""How often a trial whose process died is taken up again, from its last epoch, before it is lost."""
+
 
 @contextmanager
 def ray_session() -> Iterator[None]:
@@ -144,6 +147,9 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         """The actor died: its process was killed, its node is gone, or it could not be started."""
+        if trial.status == trial.ERROR:  # Tune says so of a trial that it will start again
+            self._driver.retry(trial.config["trial"])
+            return
         self._driver.end(trial.config["trial"], "lost", _cause_of_death(trial.get_pickled_error()))
 
     def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
@@ -224,6 +230,7 @@ def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threadin
             verbose=0,
             progress_reporter=_Silent(),
             raise_on_failed_trial=False,
+            max_failures=RETRIES,
             log_to_file=False,
         )
     finally:

@@ -91,7 +91,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         config = self._trial_config
         if self._data is None or self._data.image_size != config.image_size:
             self._data = self._assignment.dataset(config.image_size)
-        return train_trial(self._assignment.job(self._trial, config), self._data, trial_device())
+        job = self._assignment.job(self._trial, config)
+        # an earlier process of this trial has died: its reports up to this epoch are known, repeated ones are ignored
+        return train_trial(job, self._data, trial_device(), resume=job.files.last.exists())
 
     def cleanup(self) -> None:
         """Free the trial's model and its GPU memory."""

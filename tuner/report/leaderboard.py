@@ -238,11 +238,11 @@ def _footnotes(search: SearchRecord, shown: list[TrialRecord]) -> Iterator[str]:
         )
     by_reason: dict[str, list[str]] = defaultdict(list)
     for trial in search.trials:
-        if trial.status in ("failed", "lost"):
+        if trial.error:  # failed, lost or diverged
             by_reason[f"{trial.status}: {table.reason(trial.error)}"].append(trial.id)
     if by_reason:
         lines = [f"- {table.escape(', '.join(ids))} {table.escape(why)}" for why, ids in by_reason.items()]
-        yield "Failed or lost trials:\n\n" + "\n".join(lines)
+        yield "Trials that could not go on:\n\n" + "\n".join(lines)
     details = [trial.best_details.get("labels_left_out") for trial in shown]
     left_out = sorted({str(label) for labels in details if isinstance(labels, list) for label in labels})
     if left_out:
@@ -265,4 +265,5 @@ def _origin(search: SearchRecord) -> Iterator[tuple[str, str]]:
     yield "test_reads", str(search.test_reads)
     versions = sorted(search.versions.items())
     yield "versions", table.escape(", ".join(f"{name} {table.short(version)}" for name, version in versions))
-    yield "git", table.escape((search.git or "")[:12])
+    commit = search.git or ""
+    yield "git", table.escape(commit[:12] + "+" * commit.endswith("+"))

@@ -75,10 +75,11 @@ def head(given: Any) -> str:
 
 
 def schedule(given: Any) -> str:
-    """`cosine`, `plateau(1, 0.5)`: the kind and its other fields in their own order."""
+    """`cosine`, `plateau(1, 0.5)`: the kind and its other fields in their own order, rates of zero left out."""
     if not isinstance(given, Mapping):
         return short(given)
-    fields = ", ".join(short(value) for name, value in given.items() if name != "kind" and value is not None)
+    told = (value for name, value in given.items() if name != "kind" and value is not None)
+    fields = ", ".join(short(value) for value in told if not (isinstance(value, float) and value == 0))
     return short(given.get("kind")) + (f"({fields})" if fields else "")
 
 

@@ -68,7 +68,6 @@ def make_driver(store: Store, make_space: MakeSpace) -> MakeDriver:
     def make(
         trials: int = 10,
         deadline: float | None = None,
-        listeners: list[Callable[[Event], None]] | None = None,
         **sections: Any,
     ) -> Driver:
         space = load_space(make_space(**sections))
@@ -82,7 +81,6 @@ def make_driver(store: Store, make_space: MakeSpace) -> MakeDriver:
             seed=0,
             deadline=deadline,
             weights_sha256={},
-            listeners=listeners or [],
         )
 
     return make
@@ -162,7 +160,8 @@ def test_every_event_is_in_the_log_before_anyone_hears_of_it(
             assert not any(told[0] == "tell" for told in sampler.told)
         heard.append(event["seq"])
 
-    driver = make_driver(listeners=[hear])
+    store.listeners.append(hear)
+    driver = make_driver()
     trial = asked(driver)
     driver.report(trial, report(1, 0.5))
     driver.end(trial, "complete")
@@ -238,6 +237,19 @@ def test_a_second_end_is_ignored(make_driver: MakeDriver, store: Store, sampler:
     assert replay(store.events()).trials[0].status == "lost"
     assert sampler.told[-1] == ("tell", trial, "lost", 0.5)
     assert [told[0] for told in sampler.told].count("tell") == 1
+
+
+def test_a_trial_whose_process_died_goes_on(make_driver: MakeDriver, store: Store, sampler: SpySampler) -> None:
+    driver = make_driver()
+    trial = asked(driver)
+    driver.report(trial, report(1, 0.5))
+    driver.retry(trial)
+    assert kinds(store)[-1] == ("trial_resumed", trial)
+    driver.report(trial, report(2, 0.75, status="complete"))
+    driver.end(trial, "complete")
+    record = replay(store.events()).trials[0]
+    assert (record.status, record.epochs_run, record.best_value) == ("complete", 2, 0.75)
+    assert [told[0] for told in sampler.told] == ["ask", "report", "report", "tell"]
 
 
 def test_the_sampler_is_told_how_each_trial_ended(make_driver: MakeDriver, sampler: SpySampler) -> None:

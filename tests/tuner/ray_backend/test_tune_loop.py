@@ -124,6 +124,9 @@ class FakeDriver:
     def end(self, trial: str, status: str, error: str | None = None, **facts: str) -> None:
         self.told.append(("end", trial, status, error, *facts))
 
+    def retry(self, trial: str) -> None:
+        self.told.append(("retry", trial))
+
     def stopped_early(self, trial: str) -> str:  # noqa: ARG002
         return "pruned"
 
@@ -140,7 +143,7 @@ def reporter(driver: Any) -> _Reporter:
 
 def tune_trial(error: Exception | None = None) -> Any:
     """Tune's own object, as far as it is used."""
-    return SimpleNamespace(config={"trial": "t0001"}, get_pickled_error=lambda: error)
+    return SimpleNamespace(config={"trial": "t0001"}, get_pickled_error=lambda: error, ERROR="ERROR", status="RUNNING")
 
 
 def result(epoch: int, value: float = 0.9, status: str = "running") -> dict[str, Any]:
@@ -194,6 +197,15 @@ def test_a_trial_may_end_itself(driver: Any, reporter: _Reporter) -> None:
 def test_a_dead_worker_loses_its_trial(error: Exception | None, reason: str, driver: Any, reporter: _Reporter) -> None:
     reporter.on_trial_error(None, tune_trial(error))
     assert driver.told == [("end", "t0001", "lost", reason)]
+
+
+def test_a_dead_worker_s_trial_is_taken_up_again(driver: Any, reporter: _Reporter) -> None:
+    trial = tune_trial()
+    trial.status = trial.ERROR  # what Tune makes of it before it queues it again
+    reporter.on_trial_error(None, trial)
+    reporter.on_trial_result(None, trial, result(1))
+    reporter.on_trial_result(None, trial, result(1))  # the last report of the dead process, told again
+    assert driver.told == [("retry", "t0001"), ("report", "t0001", 1)]
 
 
 def test_an_interruption_stops_all() -> None:

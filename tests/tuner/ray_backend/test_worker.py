@@ -22,7 +22,7 @@ from tuner.ray_backend.worker import Assignment, TrialActor, _ending, score_on_t
 
 @pytest.fixture
 def assignment(labels_csv: Path, tmp_path: Path) -> Assignment:
-    data = prepare(examine(DataConfig(path=labels_csv), "auto", (32,)))
+    data = prepare(examine(DataConfig(path=labels_csv), (32,)))
     folder = tmp_path / "search"
     folder.mkdir()
     write_splits(folder / "splits.csv", data.rows)
@@ -70,7 +70,7 @@ def test_an_actor_that_is_used_again_is_as_a_fresh_one(actor: TrialActor, assign
 
 
 def test_another_image_size_opens_other_images(actor: TrialActor, assignment: Assignment, labels_csv: Path) -> None:
-    examine(DataConfig(path=labels_csv), "auto", (32, 40))
+    examine(DataConfig(path=labels_csv), (32, 40))
     actor.setup(given(assignment))
     stepped(actor)
     first = actor._data
