@@ -25,7 +25,7 @@ from trainable.config import TrialConfig, parse_config
 from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.data.features import PrefixFeatures
 from trainable.evaluation import predict_all, split_logits
-from trainable.metrics import Predictions, parse_objective, scores
+from trainable.metrics import Predictions, scores
 from trainable.predict import load_model
 from trainable.weights import require_weights
 from tuner.records import replay

@@ -11,7 +11,6 @@ import random
 import shutil
 import signal
 import time
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
