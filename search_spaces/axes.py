@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
+from search_spaces.fields import CONFIG_FIELDS
 from trainable.strict import Strict
-
-from .fields import CONFIG_FIELDS
 
 Value = Any
 """what YAML holds: text, a number, a boolean, null, or (for `stages`) a list"""

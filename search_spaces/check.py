@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from search_spaces import conditions
+from search_spaces.axes import Choice, Value, same, shown
+from search_spaces.conditions import Params
+from search_spaces.fields import CONFIG_FIELDS
+from search_spaces.space import Space
 from trainable.errors import UserError
 from trainable.task import Task
-
-from . import conditions
-from .axes import Choice, Value, same, shown
-from .conditions import Params
-from .fields import CONFIG_FIELDS
-from .space import Space
 
 PAIRS = 4000
 """most pairs of values that are tried; of more, a fixed random choice"""

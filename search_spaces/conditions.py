@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from .axes import Choice, FloatRange, IntRange, Value, among
+from search_spaces.axes import Choice, FloatRange, IntRange, Value, among
 
 AnyAxis = FloatRange | IntRange | Choice
 Axes = Mapping[str, AnyAxis]

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from search_spaces.axes import AXES
 from trainable.config import choices
 from trainable.errors import nearest
-
-from .axes import AXES
 
 Place = tuple[str | int, ...]
 

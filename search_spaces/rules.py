@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from search_spaces import conditions
+from search_spaces.axes import Choice, FloatRange, Value, among, shown
+from search_spaces.fields import CONFIG_FIELDS, unknown_path, value_mistakes
 from trainable.errors import UserError, nearest
 from trainable.metrics import parse_objective
 
-from . import conditions
-from .axes import Choice, FloatRange, among, shown
-from .fields import CONFIG_FIELDS, unknown_path, value_mistakes
-
 if TYPE_CHECKING:
-    from .space import Space
+    from search_spaces.space import Space
 
 Mistake = tuple[tuple[str | int, ...], str]
 """a path in the space's file and what is wrong there"""
@@ -161,6 +160,13 @@ def _rung_mistakes(space: Space) -> Iterator[Mistake]:
             place,
             f"{grace} must be below epochs ({min(epochs)}), or nothing is ever stopped; lower it, or train longer",
         )
+    before_last = [length for stages in _values(space, "stages") if (length := _epochs_before_last(stages)) >= grace]
+    if before_last:
+        yield (
+            place,
+            f"{grace} must be above the epochs before the last stage ({max(before_last)}), or trials are judged before "
+            f"it; raise it, or shorten the stages before",
+        )
     warm_up = [value for value in _possible(space, "head_warmup_epochs") if value >= grace]
     if warm_up:
         yield (
@@ -172,8 +178,18 @@ def _rung_mistakes(space: Space) -> Iterator[Mistake]:
 
 def _possible(space: Space, path: str) -> list[int]:
     """The whole numbers that a field can have, the baseline's included."""
+    return [value for value in _values(space, path) if isinstance(value, int) and not isinstance(value, bool)]
+
+
+def _values(space: Space, path: str) -> list[Value]:
+    """The values that a field can have, ranges by their ends, the baseline's included."""
     sampled = space.occurring(path, values=lambda axis: [value for _, value in axis.ends()])
     values = [value for (value,) in sampled]
-    if path in space.baseline:
-        values.append(space.baseline[path])
-    return [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    return [*values, space.baseline[path]] if path in space.baseline else values
+
+
+def _epochs_before_last(stages: Value) -> int:
+    """Epochs of all stages but the last; 0 for what is no list of stages, which is told elsewhere."""
+    earlier = stages[:-1] if isinstance(stages, list | tuple) else []
+    lengths = [stage.get("epochs") for stage in earlier if isinstance(stage, Mapping)]
+    return sum(length for length in lengths if isinstance(length, int))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from search_spaces.document import read_yaml
 from trainable.errors import UserError, nearest
-
-from .document import read_yaml
 
 _FOLDER = Path(__file__).parent
 

@@ -18,18 +18,17 @@ from pydantic import (
     model_validator,
 )
 
+from search_spaces import conditions
+from search_spaces.axes import Axis, Choice, IntRange, Value
+from search_spaces.conditions import AnyAxis, Params
+from search_spaces.document import Document, read_yaml, write_yaml
+from search_spaces.fields import CONFIG_FIELDS, as_read, default_value, flattened, nested
+from search_spaces.findings import malformed, without
+from search_spaces.rules import Mistake, space_mistakes
+from search_spaces.shipped import find_space
 from trainable.config import TrialConfig, parse_config
 from trainable.errors import UserError
 from trainable.strict import Strict
-
-from . import conditions
-from .axes import Axis, Choice, IntRange, Value
-from .conditions import AnyAxis, Params
-from .document import Document, read_yaml, write_yaml
-from .fields import CONFIG_FIELDS, as_read, default_value, flattened, nested
-from .findings import malformed, without
-from .rules import Mistake, space_mistakes
-from .shipped import find_space
 
 Sampler = Literal["tpe", "random", "grid"]
 DEFAULT_TRIALS = 20

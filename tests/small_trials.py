@@ -25,8 +25,9 @@ MEASURED = ("seconds", "images_per_second", "peak_memory_gib")
 
 def small_config(**fields: Any) -> TrialConfig:
     """A config of a tiny random backbone, two epochs; `fields` replace."""
-    chosen = {"backbone": TINY, "pretrained": False, "image_size": 32, "freeze": 2, "epochs": 2, "batch_size": 12}
-    return parse_config(chosen | fields)
+    chosen = {"backbone": TINY, "pretrained": False, "image_size": 32, "epochs": 2, "batch_size": 12}
+    freeze = {} if "stages" in fields else {"freeze": 2}
+    return parse_config(chosen | freeze | fields)
 
 
 def job_of(

@@ -13,7 +13,7 @@ from trainable.errors import UserError, nearest
 from trainable.freezing import Freeze, blocks_to_freeze
 from trainable.heads import Head, LinearHead
 from trainable.losses import Loss
-from trainable.optim import AdamW, ConstantSchedule, LearningRate, Optimizer, Schedule
+from trainable.optim import AdamW, ConstantSchedule, CosineSchedule, LearningRate, Optimizer, Schedule
 from trainable.strict import Strict
 from trainable.task import Task
 
@@ -67,9 +67,24 @@ class TrialConfig(Strict):
         backbone_facts(name)
         return name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _freeze_of_the_last_stage(cls, given: Any) -> Any:
+        """With stages, `freeze` is what the last one freezes, so that it tells what was trained in the end."""
+        stages = given.get("stages") if isinstance(given, Mapping) else None
+        last = stages[-1] if isinstance(stages, list | tuple) and stages else None
+        freeze = last.get("freeze") if isinstance(last, Mapping) else getattr(last, "freeze", None)
+        return given if freeze is None or "freeze" in given else {**given, "freeze": freeze}
+
     @model_validator(mode="after")
     def _fits(self) -> TrialConfig:
         mistakes = self._freezes_too_many()
+        last = self.stages[-1].freeze if self.stages else None
+        if last is not None and last != self.freeze:
+            mistakes.append(f"freeze is {self.freeze} but the last stage freezes {last}: leave out freeze")
+        lowest = min(stage.lr or self.optimizer.lr for stage in (self.stages or (Stage(epochs=1),)))
+        if isinstance(self.schedule, CosineSchedule) and self.schedule.min_lr > lowest:
+            mistakes.append(f"schedule.min_lr {self.schedule.min_lr} is above the learning rate {lowest}: lower it")
         total = sum(stage.epochs for stage in self.stages)
         if self.stages and self.head_warmup_epochs:
             mistakes.append("give either stages or head_warmup_epochs, not both: a warm-up is a first stage")

@@ -155,7 +155,9 @@ def _score(predictions: Predictions, name: str) -> float:
     if average == "micro":
         return _mean(_per_label(_flat(predictions), base))
     if average == "samples":
-        return _mean(_per_label(_transposed(predictions), base))
+        of_images = _per_label(_transposed(predictions), base)
+        # as scikit-learn does: an image without a label has an average precision of 0
+        return _mean(of_images.nan_to_num(0.0) if base == "average_precision" else of_images)
     values = _per_label(predictions, base)[predictions.present]
     if average == "macro":
         return _mean(values)

@@ -18,6 +18,7 @@ from trainable.classifier import Classifier, build_classifier
 from trainable.config import Stage, TrialConfig
 from trainable.data.features import PrefixFeatures
 from trainable.data.views import shuffled
+from trainable.errors import UserError
 from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_logits
 from trainable.freezing import CHUNK_IMAGES, blocks_to_freeze, parameter_groups
 from trainable.losses import unweighted_loss
@@ -107,7 +108,8 @@ def train_trial(
 
     Raises:
         DivergedError: the loss became NaN or infinite.
-        UserError: weights that do not fit, a freeze beyond the blocks of a timm model, nothing to resume.
+        UserError: weights that do not fit, a freeze beyond the blocks of a timm model, nothing to resume, an objective
+            that is undefined on the validation images.
     """
     config = job.config
     make_deterministic()
@@ -139,6 +141,8 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # single precision is single precision on every GPU (rule 10)
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 class _Run:
@@ -246,7 +250,10 @@ class _Run:
             raise DivergedError(f"diverged: a validation output is not a number in epoch {self.epoch}")
         evaluation = self.evaluator.validation(logits, with_fitted=True)
         if not math.isfinite(evaluation.value):
-            raise DivergedError(f"{self.job.objective.metric} is not a number in epoch {self.epoch}")
+            raise UserError(
+                f"{self.job.objective.metric} is undefined on the validation images: no label there can be told apart; "
+                "choose another objective or split"
+            )
         if self.job.objective.better(evaluation.value, self.best["value"]):
             self.best = {"value": evaluation.value, "epoch": self.epoch, "thresholds": evaluation.thresholds}
             save_checkpoint(self.job.files.best, self._model_state() | {"epoch": self.epoch, "best": self.best})

@@ -184,7 +184,8 @@ def check(
     print(f"{found.name}: {len(found.axes)} axes{count}, {found.trials()} trials, {', '.join(found.backbones())}")
     if proved.data:
         sizes = ", ".join(f"{name} {count}" for name, count in proved.data.split_sizes.items())
-        print(f"{data}: {proved.data.task}, {len(proved.data.labels)} labels; images: {sizes}")
+        print(f"{data}: {proved.data.inspection.layout}")
+        print(f"{proved.data.task}, {len(proved.data.labels)} labels; images: {sizes}")
     print("ok")
 
 
@@ -320,7 +321,7 @@ def leaderboard(
     name: Name,
     results: Results = DEFAULT_RESULTS,
     format: Annotated[Literal["md", "csv", "json"], typer.Option()] = "md",
-    top: Annotated[int | None, typer.Option(help="only the first rows (and the baseline's)")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="only the first rows (and the baseline's)")] = None,
     out: Annotated[Path | None, typer.Option(help="write to a new file instead of printing")] = None,
 ) -> None:
     """Print a search's leaderboard, finished or not."""
@@ -336,6 +337,8 @@ def leaderboard(
             file.write(text)
     except FileExistsError:
         raise UserError(f"--out {out}: exists, and nothing is overwritten; give another file") from None
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another file") from None
 
 
 @app.command()

@@ -73,7 +73,7 @@ class SearchConfig(Strict):
     """never download pretrained weights"""
 
 
-Options = TypeVar("Options", SearchConfig, DataConfig)
+Options = TypeVar("Options", SearchConfig, DataConfig, Resources)
 
 _OPTION_NAMES = {"top_k": "top"}
 """fields whose option is called otherwise"""

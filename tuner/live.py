@@ -88,6 +88,8 @@ class _PlainLines(_Watched):
                 f"search {event['name']}: up to {event['trials']} trials of {event['space']}, {objective['direction']} "
                 f"{objective['metric']}; {event['task']}, {len(event['labels'])} labels; images: {sizes}"
             )
+            if layout := event["data"].get("layout"):
+                self._say(f"data: {layout}")
             for line in data_warnings(event):
                 self._say(line)
         elif event["kind"] == "trial_ended":

@@ -36,9 +36,10 @@ def git_commit() -> str | None:
     """The commit of the checkout that this code runs from, `+` if files differ from it; None outside a checkout."""
     folder = Path(__file__).parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)  # an environment may lie in another checkout
         commit = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit}+" if changed else commit
 

@@ -66,11 +66,14 @@ def _collected(mistakes: list[str]) -> Iterator[None]:
 
 def _block_mistakes(space: Space) -> Iterator[str]:
     """Freezing more blocks than a backbone has whose blocks only its building tells, as with any timm model."""
-    sampled = space.occurring("backbone", "freeze", values=lambda axis: [value for _, value in axis.ends()])
+    sampled = space.occurring("backbone", "freeze", "stages", values=lambda axis: [value for _, value in axis.ends()])
     baseline = space.baseline_config()
-    freezes: dict[str, set[int | str]] = {baseline.backbone: {baseline.freeze}}
-    for backbone, freeze in sampled:
-        freezes.setdefault(str(backbone), set()).add(freeze if isinstance(freeze, int) else str(freeze))
+    freezes: dict[str, set[int | str]] = {baseline.backbone: {stage.freeze or 0 for stage in baseline.plan}}
+    for backbone, freeze, stages in sampled:
+        of_stages = [stage.get("freeze") for stage in stages] if isinstance(stages, list) else []
+        for given in (freeze, *of_stages):
+            if given is not None:
+                freezes.setdefault(str(backbone), set()).add(given if isinstance(given, int) else str(given))
     for backbone in freezes:
         if backbone_facts(backbone).blocks is not None:
             continue

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainable.backbones import count_blocks
 from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import write_splits
 from trainable.errors import UserError
+from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective, parse_objective
 from trainable.weights import Weights
-from tuner.config import DataConfig
+from tuner.config import DataConfig, Resources, parse_options
 from tuner.preparation import PreparedData, examine, prepare
 from tuner.report.best import read_best
 
@@ -70,17 +72,24 @@ def read_rerun(file: Path, data: Path | None, objective: str | None = None, spli
     options = dict(facts.get("options") or {})
     if data is None and "path" not in options:
         raise UserError(f"{file}: does not say where its data are; give --data")
-    options |= {"task": provenance.get("task", "auto"), "path": data or options["path"]} | (
-        {"split": split} if split else {}
-    )
+    options |= {"task": provenance.get("task", "auto"), "path": data or options["path"]}
+    options |= {"split": split} if split else {}
+    epochs_run = result.get("epochs_run")
+    if epochs_run is not None and epochs_run > config.epochs:
+        raise UserError(f"{file}: result.epochs_run {epochs_run} is more than config.epochs {config.epochs}")
+    try:
+        data_config = parse_options(DataConfig, **options)
+        threads = parse_options(Resources, threads_per_trial=provenance.get("threads", 1)).threads_per_trial
+    except UserError as error:
+        raise UserError(*(f"{file}: provenance: {mistake}" for mistake in error.mistakes)) from None
     metric = objective or result.get("objective", {}).get("metric") or DEFAULT_OBJECTIVE
     return Rerun(
         config=config,
-        data=DataConfig.model_validate({**options, "path": Path(options["path"])}),
+        data=data_config,
         objective=parse_objective(metric),
-        threads=provenance.get("threads", 1),
+        threads=threads,
         expected=result.get("objective", {}).get("value"),
-        epochs_run=result.get("epochs_run"),
+        epochs_run=epochs_run,
         data_hash=facts.get("hash"),
         weights_sha256=provenance.get("weights_sha256"),
     )
@@ -97,6 +106,8 @@ def run_again(rerun: Rerun, out: Path, weights: Weights | None, listen: Callable
     from trainable.data.dataset import open_dataset
     from trainable.train import TrialFiles, TrialJob, train_trial, trial_device
 
+    for stage in rerun.config.plan:
+        blocks_to_freeze(stage.freeze or 0, count_blocks(rerun.config.backbone), rerun.config.backbone)
     data = _same_data(rerun)
     if weights and rerun.weights_sha256 and weights.sha256 != rerun.weights_sha256:
         raise UserError(f"{weights.path}: not the weights that the file's result was trained from; put the same back")

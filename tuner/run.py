@@ -20,7 +20,7 @@ from tuner.config import SearchConfig
 from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
 from tuner.proving import prove_all
-from tuner.records import SearchRecord, replay
+from tuner.records import Replay, SearchRecord, replay
 from tuner.report.best import write_outputs
 from tuner.store import Event, Store, write_atomically
 
@@ -103,6 +103,7 @@ def _data_facts(proved: ProvedSearch) -> dict[str, Any]:
         "task": data.task,
         "labels": list(data.labels),
         "hash": data.hash,
+        "layout": data.inspection.layout,
         "sizes": data.split_sizes,
         "warnings": [f"{problem.row}: {problem.message}" for problem in data.inspection.warnings],
         "data_seed": proved.config.data.data_seed,
@@ -210,9 +211,15 @@ def _followed(store: Store, proved: ProvedSearch, listeners: Iterable[Listener])
     """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
     from tuner.ray_backend.study import StudyMirror
 
+    so_far = Replay()
+
     def refresh_outputs(event: Event) -> None:
+        so_far.add(event)
         if event["kind"] in ("trial_ended", "test_scored", "search_ended"):
-            write_outputs(store, replay(store.events()), proved.config.top_k)
+            write_outputs(store, so_far.record(), proved.config.top_k)
+        if event["kind"] == "trial_ended" and event["status"] != "paused":
+            # with the optimiser's state it is the largest file of a trial, and only a trial that goes on needs it
+            (store.checkpoints(event["trial"]) / "last.pt").unlink(missing_ok=True)
 
     mirror = StudyMirror(store.study_db, proved.space)
     mirror.start()

@@ -217,3 +217,14 @@ def test_whatever_is_written_is_a_space_or_a_mistake(oddities: dict[str, str]) -
     else:
         found = prove(space)
     assert all(mistake.startswith("s.yaml:") and "\n" not in mistake for mistake in found)
+
+
+def test_a_warm_up_written_as_stages_ends_before_the_first_rung() -> None:
+    def space(grace_epochs: int) -> str:
+        stages = "[{epochs: 2, freeze: all}, {epochs: 3, freeze: 2}]"
+        scheduler = f"scheduler: {{kind: asha, grace_epochs: {grace_epochs}}}\n"
+        return HEADER.replace("augment: none", f"stages: {stages}") + scheduler
+
+    (mistake,) = mistakes(space(grace_epochs=2))
+    assert "2 must be above the epochs before the last stage (2)" in mistake
+    assert read_space(parse_yaml(space(grace_epochs=3), "s.yaml")).baseline_config().freeze == 2

@@ -202,3 +202,23 @@ def test_a_config_survives_json_and_yaml(
     yaml = YAML(typ="safe")
     yaml.dump(config.model_dump(mode="json"), text)
     assert parse_config(yaml.load(text.getvalue())) == config
+
+
+def test_with_stages_freeze_is_what_the_last_one_freezes() -> None:
+    stages = [{"epochs": 1, "freeze": "all"}, {"epochs": 2, "freeze": 2}]
+    config = parse_config({"backbone": "resnet18", "epochs": 3, "stages": stages})
+    assert config.freeze == 2
+    assert parse_config(config.model_dump(mode="json")) == config
+    with pytest.raises(UserError, match="freeze is 3 but the last stage freezes 2: leave out freeze"):
+        parse_config({"backbone": "resnet18", "epochs": 3, "stages": stages, "freeze": 3})
+
+
+def test_cosine_never_raises_the_rate() -> None:
+    with pytest.raises(UserError, match=r"schedule\.min_lr 0\.001 is above the learning rate 1e-05"):
+        parse_config(
+            {
+                "backbone": "resnet18",
+                "optimizer": {"kind": "adamw", "lr": 1e-5},
+                "schedule": {"kind": "cosine", "min_lr": 1e-3},
+            }
+        )

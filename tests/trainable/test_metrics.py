@@ -77,6 +77,8 @@ def by_scikit_learn(predictions: Predictions, name: str) -> float:
         return score(targets.reshape(-1), said.reshape(-1))
     if average == "samples":
         rows = by_column(score, targets.T, said.T)
+        if base == "average_precision":
+            rows = np.nan_to_num(rows)  # average="samples" counts an image without a label as 0
         return float(np.nanmean(rows)) if not np.isnan(rows).all() else float("nan")
     present = targets.any(axis=0)
     values, support = by_column(score, targets, said)[present], targets.sum(axis=0)[present]
@@ -157,7 +159,8 @@ def test_undefined_metrics_are_nan() -> None:
     for name, value in found.items():
         base, _, average = name.rpartition("_")
         ranks = base in ("average_precision", "roc_auc")
-        assert math.isnan(value) == (ranks or average in ("macro", "weighted")), name
+        counted = name == "average_precision_samples"  # as 0, as scikit-learn does
+        assert math.isnan(value) == ((ranks and not counted) or average in ("macro", "weighted")), name
     everything = predict_all(logits, torch.ones(4, 2), "multilabel")
     assert math.isnan(scores(everything, ["roc_auc_macro"])["roc_auc_macro"])
     assert scores(everything, ["average_precision_macro"])["average_precision_macro"] == 1.0

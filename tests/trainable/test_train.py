@@ -319,7 +319,7 @@ def test_a_diverged_epoch_leaves_the_files_of_those_before(
 def test_an_objective_that_cannot_be_computed_ends_the_trial(tmp_path: Path) -> None:
     data = small_dataset()
     data.targets[data.split["val"]] = 0
-    with pytest.raises(DivergedError, match="f2_macro is not a number in epoch 1"):
+    with pytest.raises(UserError, match="f2_macro is undefined on the validation images"):
         reports_of(job_of(small_config(), tmp_path), data)
 
 

@@ -204,7 +204,13 @@ def _ensure(
     from filelock import FileLock
 
     entry = folder / key
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the cache of decoded images cannot be made there ({error.strerror}); set THAW_CACHE to a "
+            "folder that can be written"
+        ) from None
     with _using(entry):
         stored = _stored(entry)
         if stored is None or _lacking(entry, sizes):

@@ -120,6 +120,9 @@ def _result(search: SearchRecord, trial: TrialRecord) -> dict[str, Any]:
     if trial.test:
         result["test"] = trial.test
         result["test_reads"] = trial.test_reads
+    thresholds = trial.best_details.get("thresholds")
+    if trial.config.get("thresholds") == "fitted" and isinstance(thresholds, list):
+        result["thresholds"] = dict(zip(search.labels, thresholds, strict=False))
     if per_class := mapping(trial.best_details.get("per_class")):
         result["per_class"] = per_class
     return result

@@ -63,7 +63,9 @@ def freeze(given: Any, blocks: int | None, total: int | None) -> str:
 def named(fields: Mapping[str, Any], first: Sequence[str]) -> str:
     """Fields in a few words: the values of `first`, then the rest as `name value`; those without a value left out."""
     lead = " ".join(short(fields[name]) for name in first if fields.get(name) is not None)
-    rest = [f"{name} {short(value)}" for name, value in fields.items() if name not in first and value is not None]
+    rest = [
+        f"{name} {short(value)}" for name, value in fields.items() if name not in first and value not in (None, [], ())
+    ]
     return ", ".join([lead, *rest] if lead else rest)
 
 
