@@ -130,9 +130,6 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log is the record, Tune's snapshot is not used."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a search is resumed from its event log")
-
 
 class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     """Tune's scheduler: gives results to the driver and stops trials as it says."""
