@@ -33,6 +33,8 @@ Data = Annotated[Path, typer.Option("--data", help="folder of class or split fol
 Offline = Annotated[bool, typer.Option("--offline", help="never download pretrained weights")]
 
 DEFAULT_RESULTS = Path("results")
+SHOWN_AT_THE_END = 5
+"""rows that a search prints last; the rest is in its leaderboard.md"""
 
 
 def _reading(
@@ -146,7 +148,7 @@ def search(
         raise
 
     record = Store(folder).record()
-    print(f"\n{to_markdown(record, top=10, origin=False)}")
+    print(f"\n{to_markdown(record, top=SHOWN_AT_THE_END, origin=False)}")
     best = f"best config: {store.best_yaml}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.leaderboard_md}")
     if record.best is None:

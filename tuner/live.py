@@ -19,7 +19,7 @@ from tuner.report import table
 from tuner.store import Event
 
 SHOWN_ROWS = 12
-SHOWN_WARNINGS = 3
+SHOWN_WARNINGS = 1
 
 
 class Progress(Protocol):
@@ -86,10 +86,9 @@ class _PlainLines(_Watched):
             objective = event["objective"]
             self._say(
                 f"search {event['name']}: up to {event['trials']} trials of {event['space']}, {objective['direction']} "
-                f"{objective['metric']}; {event['task']}, {len(event['labels'])} labels; images: {sizes}"
+                f"{objective['metric']}; {event['task']}, {len(event['labels'])} labels; "
+                f"images: {sizes}{_layout(event)}"
             )
-            if layout := event["data"].get("layout"):
-                self._say(f"data: {layout}")
             for line in data_warnings(event):
                 self._say(line)
         elif event["kind"] == "trial_ended":
@@ -103,6 +102,11 @@ class _PlainLines(_Watched):
     def _say(self, line: str) -> None:
         with suppress(OSError):  # nobody reads any more; the search goes on
             print(line, file=self._out, flush=True)
+
+
+def _layout(started: Event) -> str:
+    layout = started["data"].get("layout")
+    return f" ({layout})" if layout else ""
 
 
 def data_warnings(started: Event) -> list[str]:

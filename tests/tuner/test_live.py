@@ -171,3 +171,10 @@ def test_a_table_is_drawn_while_events_come_in() -> None:
 )
 def test_durations(seconds: float, told: str) -> None:
     assert duration(seconds) == told
+
+
+def test_warnings_of_the_data_are_told_in_few_lines() -> None:
+    event = started(10)
+    event["data"] = {**event["data"], "warnings": ["a.png: looks like b.png", "c.png: looks like d.png"]}
+    lines = plain([event])
+    assert lines[1:] == ["warning: a.png: looks like b.png", "warning: and 1 more; `tuner inspect` lists all"]
