@@ -139,10 +139,8 @@ def test_its_output_is_short_and_its_own(pictures: Done) -> None:
     assert len(lines) < 30
     assert lines[0].startswith("search pictures: up to 10 trials of tiny, maximize f2_macro; multilabel, 3 labels")
     assert sum(line.startswith("t00") for line in lines) == 10
-    assert sum(line.startswith("| ") for line in lines) in (
-        6,
-        7,
-    )  # the header, five rows, and the baseline if not among them
+    rows = sum(line.startswith("| ") for line in lines)
+    assert rows in (6, 7)  # the header and five trials, and the baseline where it is not among them
     assert not any("ray::" in line or "Tune" in line for line in lines)
 
 
