@@ -28,7 +28,7 @@ from trainable.evaluation import predict_all, split_logits
 from trainable.metrics import Predictions, scores
 from trainable.predict import load_model
 from trainable.weights import require_weights
-from tuner.records import replay
+from tuner.replay import replay
 from tuner.store import Store
 
 CS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)

@@ -38,7 +38,8 @@ from search_spaces.space import load_space
 from trainable.weights import Weights
 from tuner import load
 from tuner.ray_backend.study import rebuild_study
-from tuner.records import SearchRecord, TrialRecord, replay
+from tuner.records import SearchRecord, TrialRecord
+from tuner.replay import replay
 from tuner.store import Store
 
 pytestmark = pytest.mark.real

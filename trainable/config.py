@@ -69,12 +69,16 @@ class TrialConfig(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _freeze_of_the_last_stage(cls, given: Any) -> Any:
-        """With stages, `freeze` is what the last one freezes, so that it tells what was trained in the end."""
+    def _told_by_stages(cls, given: Any) -> Any:
+        """With stages, `freeze` is what the last one freezes and `epochs` how long they last together."""
         stages = given.get("stages") if isinstance(given, Mapping) else None
-        last = stages[-1] if isinstance(stages, list | tuple) and stages else None
-        freeze = last.get("freeze") if isinstance(last, Mapping) else getattr(last, "freeze", None)
-        return given if freeze is None or "freeze" in given else {**given, "freeze": freeze}
+        if not isinstance(stages, list | tuple) or not stages:
+            return given
+        told = {"freeze": _told(stages[-1], "freeze")}
+        lengths = [_told(stage, "epochs") for stage in stages]
+        if all(isinstance(length, int) for length in lengths):
+            told["epochs"] = sum(lengths)
+        return {field: value for field, value in told.items() if value is not None} | given
 
     @model_validator(mode="after")
     def _fits(self) -> TrialConfig:
@@ -143,6 +147,11 @@ class TrialConfig(Strict):
         if task == "multiclass" and self.thresholds == "fitted":
             mistakes.append("thresholds: fitted needs a multi-label task; use half")
         return mistakes
+
+
+def _told(stage: Any, field: str) -> Any:
+    """A field of a stage, parsed or not."""
+    return stage.get(field) if isinstance(stage, Mapping) else getattr(stage, field, None)
 
 
 def parse_config(fields: Mapping[str, Any]) -> TrialConfig:

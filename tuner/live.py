@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tuner.records import Replay, SearchRecord, TrialRecord
+from tuner.records import SearchRecord, TrialRecord
+from tuner.replay import Replay
 from tuner.report import table
 from tuner.store import Event
 

@@ -1,35 +1,33 @@
-"""The nouns that every reader of a search shares, and `replay`: the event log folded into them."""
+"""The nouns that every reader of a search shares; replay.py makes them of the event log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tuner.tolerant import integer, mapping, metrics, number, text
-
 Direction = Literal["maximize", "minimize"]
+RerunKind = Literal["repeat", "fold", "fraction"]
 
 ELIGIBLE_STATUSES = ("complete", "early_stopped")
 """statuses of trials that may be ranked and become best.yaml"""
-
-_TRIAL_FIELDS = frozenset({"v", "seq", "time", "kind", "trial", "facts", "status", "error", "number", "config"})
-_TRIAL_FIELDS |= {"params", "freeze_blocks", "total_blocks", "baseline", "parent"}
 
 
 @dataclass(frozen=True)
 class EpochRecord:
     """One epoch of one trial, as its worker reported it; what it left out or could not compute is None or empty."""
 
-    epoch: int
-    """1-based"""
+    epoch: float
+    """from 1, an int but where a trial was scored within its first epoch"""
+    step: int = 0
+    """evaluations so far, from 1"""
     time: str = ""
     """UTC, of the event"""
     value: float | None = None
     """the raw objective"""
     best_value: float | None = None
     """the best objective up to this epoch"""
-    best_epoch: int | None = None
+    best_epoch: float | None = None
     val: Mapping[str, float] = field(default_factory=dict)
     """this epoch's validation metrics"""
     train_loss: float | None = None
@@ -47,6 +45,22 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class Rerun:
+    """What a trial that trains another one's config again changes of it."""
+
+    of: str
+    """the trial whose config it is"""
+    kind: RerunKind
+    seed: int
+    data_seed: int
+    """of its split; the search's own where only the seed changes"""
+    fold: int | None = None
+    """from 0; the fold of train and val together that validates"""
+    train_share: float = 1.0
+    """of the training images"""
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One trial: its config, how far it came and how well it did."""
 
@@ -60,6 +74,8 @@ class TrialRecord:
     total_blocks: int | None = None
     baseline: bool = False
     parent: str | None = None
+    rerun: Rerun | None = None
+    """None: a trial of the search itself"""
     status: str = "waiting"
     """waiting, running, paused, complete, early_stopped, pruned, failed or lost"""
     epochs: tuple[EpochRecord, ...] = ()
@@ -72,7 +88,7 @@ class TrialRecord:
     """UTC time of the trial's latest event"""
 
     @property
-    def best_epoch(self) -> int | None:
+    def best_epoch(self) -> float | None:
         """The epoch of the best objective so far; None before the first finite one."""
         best = self._best_so_far
         return best.best_epoch if best else None
@@ -96,7 +112,7 @@ class TrialRecord:
         return best.best if best else {}
 
     @property
-    def epochs_run(self) -> int:
+    def epochs_run(self) -> float:
         return self.epochs[-1].epoch if self.epochs else 0
 
     @property
@@ -146,11 +162,50 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What trials are held against and is none itself: it has scores but no rank."""
+
+    name: str
+    """such as `majority`; its validation predictions, if there are any, are in predictions/<name>.npz"""
+    given: bool = False
+    """by a person, as numbers"""
+    description: str = ""
+    val: Mapping[str, float] = field(default_factory=dict)
+    test: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The model that was trained on more than the training images, once a config was chosen."""
+
+    trial: str
+    """whose config it is"""
+    splits: tuple[str, ...]
+    """what it was trained on"""
+    steps: int
+    """of the optimiser, as many as led to the trial's best epoch"""
+    folder: str
+    """in the search's folder"""
+    test: Mapping[str, float] = field(default_factory=dict)
+    time: str = ""
+    """UTC"""
+
+
+@dataclass(frozen=True)
 class SearchRecord:
     """A search and all its trials, in the order asked."""
 
     name: str = ""
     space: str = ""
+    about: str = ""
+    hypothesis: str = ""
+    axes: tuple[str, ...] = ()
+    """dotted paths of what was searched"""
+    overrides: tuple[str, ...] = ()
+    """what was replaced in the space, such as `backbone: resnet50 -> lite2`"""
+    plugins: Mapping[str, Any] = field(default_factory=dict)
+    """file name -> sha256"""
     task: str = ""
     metric: str = ""
     direction: Direction = "maximize"
@@ -175,6 +230,15 @@ class SearchRecord:
     reason: str = ""
     notes: tuple[Note, ...] = ()
     trials: tuple[TrialRecord, ...] = ()
+    reruns: tuple[TrialRecord, ...] = ()
+    """trials that train the config of another one again: by seed, split, fold or share of the training images"""
+    references: tuple[Reference, ...] = ()
+    retrained: tuple[Retrained, ...] = ()
+
+    def reruns_of(self, trial: str, kind: RerunKind) -> list[TrialRecord]:
+        """The finished reruns of a trial, in the order asked."""
+        found = (again for again in self.reruns if again.rerun and again.rerun.kind == kind)
+        return [again for again in found if again.rerun and again.rerun.of == trial and again.eligible]
 
     def ranked(self) -> list[TrialRecord]:
         """Trials with a value, best first and ties by number; pruned and failed ones stand among them by value."""
@@ -201,167 +265,3 @@ class SearchRecord:
     def test_reads(self) -> int:
         """How often any trial has been scored on the test split."""
         return sum(trial.test_reads for trial in self.trials)
-
-
-def replay(events: Iterable[Mapping[str, Any]]) -> SearchRecord:
-    """The state of a search after these events, in log order; unknown kinds and fields are ignored."""
-    state = Replay()
-    for event in events:
-        state.add(event)
-    return state.record()
-
-
-@dataclass
-class _Trial:
-    """A trial while its events are still being added."""
-
-    id: str
-    number: int
-    started: Mapping[str, Any] = field(default_factory=dict)
-    status: str = "running"
-    epochs: dict[int, EpochRecord] = field(default_factory=dict)
-    error: str | None = None
-    test: Mapping[str, float] = field(default_factory=dict)
-    test_reads: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
-    updated: str = ""
-
-    def start(self, event: Mapping[str, Any]) -> None:
-        self.started, self.status, self.error = event, "running", None
-        asked = integer(event.get("number"))
-        self.number = self.number if asked is None else asked
-        self.add_facts(event)
-
-    def add_epoch(self, epoch: EpochRecord) -> None:
-        # A trial that goes on from an earlier checkpoint repeats epochs: what its first attempt said of this epoch
-        # and of those after it no longer describes the weights on disk.
-        while self.epochs and next(reversed(self.epochs)) >= epoch.epoch:
-            self.epochs.popitem()
-        self.epochs[epoch.epoch] = epoch
-
-    def end(self, event: Mapping[str, Any]) -> None:
-        self.status = text(event.get("status")) or "failed"
-        self.error = text(event.get("error")) or None
-        self.add_facts(event)
-
-    def add_facts(self, event: Mapping[str, Any]) -> None:
-        self.facts.update(mapping(event.get("facts")))
-        self.facts.update({name: value for name, value in event.items() if name not in _TRIAL_FIELDS})
-
-    def score(self, event: Mapping[str, Any]) -> None:
-        reads = integer(event.get("reads"))
-        self.test = metrics(event.get("test"))
-        self.test_reads = self.test_reads + 1 if reads is None else reads
-
-    def record(self) -> TrialRecord:
-        started = self.started
-        return TrialRecord(
-            id=self.id,
-            number=self.number,
-            config=mapping(started.get("config")),
-            params=mapping(started.get("params")),
-            freeze_blocks=integer(started.get("freeze_blocks")),
-            total_blocks=integer(started.get("total_blocks")),
-            baseline=started.get("baseline") is True,
-            parent=text(started.get("parent")) or None,
-            status=self.status,
-            epochs=tuple(self.epochs.values()),
-            error=self.error,
-            test=self.test,
-            test_reads=self.test_reads,
-            facts=dict(self.facts),
-            updated=self.updated,
-        )
-
-
-class Replay:
-    """The fold behind `replay`, for readers that follow a growing log: `add` each event, ask for `record` at will."""
-
-    def __init__(self) -> None:
-        self._started: Mapping[str, Any] = {}
-        self._budget: int | None = None
-        self._status = "running"
-        self._reason = ""
-        self._notes: list[Note] = []
-        self._trials: dict[str, _Trial] = {}
-
-    def add(self, event: Mapping[str, Any]) -> None:
-        """Take in the next event of the log."""
-        kind, trial = event.get("kind"), event.get("trial")
-        if kind == "note":
-            self._notes.append(Note(text(event.get("time")), text(event.get("text")), text(trial) or None))
-        elif isinstance(trial, str):
-            self._add_to_trial(trial, event)
-        elif kind == "search_started":
-            self._started, self._status = event, "running"
-            self._budget = integer(event.get("trials"))
-        elif kind == "search_resumed":
-            self._status, self._reason = "running", ""
-            self._budget = integer(event.get("trials")) or self._budget
-        elif kind == "search_ended":
-            self._status, self._reason = text(event.get("status")) or "failed", text(event.get("reason"))
-
-    def _add_to_trial(self, id: str, event: Mapping[str, Any]) -> None:
-        kind = event.get("kind")
-        if kind not in ("trial_started", "trial_resumed", "epoch", "trial_ended", "test_scored"):
-            return
-        trial = self._trials.setdefault(id, _Trial(id, number=len(self._trials)))
-        trial.updated = text(event.get("time"))
-        if kind == "trial_started":
-            trial.start(event)
-        elif kind == "trial_resumed":
-            trial.status, trial.error = "running", None
-        elif kind == "epoch":
-            epoch = _epoch(event)
-            if epoch:
-                trial.add_epoch(epoch)
-        elif kind == "trial_ended":
-            trial.end(event)
-        else:
-            trial.score(event)
-
-    def record(self) -> SearchRecord:
-        """The state so far."""
-        started = self._started
-        objective = mapping(started.get("objective"))
-        labels = started.get("labels")
-        return SearchRecord(
-            name=text(started.get("name")),
-            space=text(started.get("space")),
-            task=text(started.get("task")),
-            metric=text(objective.get("metric")),
-            direction="minimize" if objective.get("direction") == "minimize" else "maximize",
-            sampler=text(started.get("sampler")),
-            scheduler=mapping(started.get("scheduler")),
-            budget=self._budget,
-            labels=tuple(map(str, labels)) if isinstance(labels, list | tuple) else (),
-            data=mapping(started.get("data")),
-            seed=integer(started.get("seed")),
-            versions=mapping(started.get("versions")),
-            git=text(started.get("git")) or None,
-            threads=integer(started.get("threads")) or 1,
-            precision=text(started.get("precision")),
-            baseline_config=mapping(started.get("baseline")),
-            started=text(started.get("time")),
-            status=self._status,
-            reason=self._reason,
-            notes=tuple(self._notes),
-            trials=tuple(sorted((trial.record() for trial in self._trials.values()), key=lambda trial: trial.number)),
-        )
-
-
-def _epoch(event: Mapping[str, Any]) -> EpochRecord | None:
-    epoch = integer(event.get("epoch"))
-    if epoch is None:
-        return None
-    return EpochRecord(epoch=epoch, **{name: read(event.get(name)) for name, read in _EPOCH_READERS.items()})
-
-
-_EPOCH_READERS: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("time", "device"), text),
-    **dict.fromkeys(("value", "best_value", "train_loss", "train_loss_weighted", "lr", "seconds"), number),
-    **dict.fromkeys(("images_per_second", "peak_memory_gib"), number),
-    **dict.fromkeys(("best_epoch", "trained_parameters", "total_parameters"), integer),
-    "val": metrics,
-    "best": mapping,
-}

@@ -20,7 +20,8 @@ from tuner.config import SearchConfig
 from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
 from tuner.proving import prove_all
-from tuner.records import Replay, SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import Replay, replay
 from tuner.report.best import write_outputs
 from tuner.store import Event, Store, write_atomically
 

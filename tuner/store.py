@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from trainable.errors import UserError, nearest
-from tuner.records import SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import replay
 
 Event = dict[str, Any]
 
@@ -152,6 +153,19 @@ class Store:
     def predictions(self, trial: str) -> Path:
         """The file of a trial's validation logits at its best epoch, written by its worker."""
         return self.folder / "predictions" / f"{trial}.npz"
+
+    def test_predictions(self, trial: str) -> Path:
+        """The file of a trial's logits on test, written where it was scored there."""
+        return self.folder / "predictions" / f"{trial}.test.npz"
+
+    @property
+    def plots(self) -> Path:
+        """The folder of pictures."""
+        return self.folder / "plots"
+
+    @property
+    def conclusions_md(self) -> Path:
+        return self.folder / "conclusions.md"
 
     def events(self) -> Iterator[Event]:
         """The log's events in order, a half-written last line left out; `warnings` then names the lines skipped."""

@@ -222,3 +222,9 @@ def test_cosine_never_raises_the_rate() -> None:
                 "schedule": {"kind": "cosine", "min_lr": 1e-3},
             }
         )
+
+
+def test_stages_say_how_long_they_last() -> None:
+    stages = [{"epochs": 7, "freeze": "all"}, {"epochs": 5, "freeze": 0}]
+    told = parse_config({"backbone": "resnet18", "stages": stages})
+    assert (told.epochs, told.freeze) == (12, 0)

@@ -16,7 +16,8 @@ from small_searches import MakeSpace, tiny_space
 from trainable.errors import UserError
 from tuner.config import SearchConfig, parse_options
 from tuner.ray_backend import tune_loop
-from tuner.records import SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import replay
 from tuner.run import load_results, run_search
 from tuner.store import Event, Store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trainable.errors import UserError
-from tuner.records import replay
+from tuner.replay import replay
 from tuner.store import Store, list_searches, write_atomically
 
 

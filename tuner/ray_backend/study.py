@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces.space import Space
 from tuner.ray_backend.domain import Domain, state_of
 from tuner.ray_backend.sampler import quiet_optuna
-from tuner.records import Direction, Replay, SearchRecord, TrialRecord
+from tuner.records import Direction, SearchRecord, TrialRecord
+from tuner.replay import Replay
 from tuner.tolerant import text
 
 _FAILURES_IN_A_ROW = 5
@@ -265,7 +266,7 @@ def _row(trial: TrialRecord, started: str, domain: Domain) -> FrozenTrial:
         }
         | outside,
         system_attrs={},
-        intermediate_values={epoch.epoch: epoch.value for epoch in trial.epochs if epoch.value is not None},
+        intermediate_values={epoch.step: epoch.value for epoch in trial.epochs if epoch.value is not None},
     )
 
 

@@ -10,7 +10,7 @@ from search_spaces.axes import Value
 from search_spaces.space import Space
 from tuner.ray_backend.domain import Domain, state_of
 
-TWO_STAGES = [{"epochs": 2, "freeze": "all"}, {"epochs": 4, "freeze": 0}]
+TWO_STAGES = [{"epochs": 2, "freeze": "all", "lr": None}, {"epochs": 4, "freeze": 0, "lr": None}]
 
 
 def space(axes: dict[str, Any]) -> Space:

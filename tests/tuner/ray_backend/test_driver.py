@@ -17,7 +17,7 @@ from tuner.ray_backend import driver as driver_module
 from tuner.ray_backend.driver import Driver
 from tuner.ray_backend.sampler import PastTrial
 from tuner.ray_backend.worker import Assignment
-from tuner.records import replay
+from tuner.replay import replay
 from tuner.store import Event, Store
 
 MakeDriver = Callable[..., Driver]

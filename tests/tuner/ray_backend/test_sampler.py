@@ -281,7 +281,7 @@ def test_a_replayed_grid_goes_on_where_it_was() -> None:
 
 
 def test_options_that_optuna_cannot_store_come_back_whole() -> None:
-    two = [{"epochs": 2, "freeze": "all"}, {"epochs": 4, "freeze": 0}]
+    two = [{"epochs": 2, "freeze": "all", "lr": None}, {"epochs": 4, "freeze": 0, "lr": None}]
     running = live("random", axes={"stages": {"choice": [[], two]}})
     asked = running.run_many(12)
     assert all(params["stages"] in ([], two) for params in asked)

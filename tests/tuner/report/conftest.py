@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tuner.records import SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import replay
 
 Event = dict[str, Any]
 

@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from search_spaces.document import parse_yaml
 from trainable.errors import UserError
-from tuner.records import SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import replay
 from tuner.report.best import best_yaml, read_best, write_outputs
 from tuner.store import Store
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tuner.records import SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import replay
 from tuner.report.leaderboard import rows, to_csv, to_json, to_markdown
 
 COLUMNS = (

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from trainable.errors import UserError
-from tuner.records import SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import replay
 from tuner.report.shown import search_facts, trial_facts
 
 

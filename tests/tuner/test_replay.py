@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.records import Replay, SearchRecord, replay
+from tuner.records import SearchRecord
+from tuner.replay import Replay, replay
 
 Event = dict[str, Any]
 
@@ -156,3 +157,27 @@ def test_whatever_is_stored_is_read_tolerantly(events: list[Event]) -> None:
     for trial in found.trials:
         assert trial.epochs_run == max((record.epoch for record in trial.epochs), default=0)
         assert trial.best_metrics is not None
+
+
+def test_reruns_references_and_retrained_models_stand_beside_the_trials() -> None:
+    again = {"of": "t0001", "kind": "fold", "seed": 1, "data_seed": 0, "fold": 2}
+    record = replay(
+        [
+            {"kind": "search_started", "axes": ["freeze"], "overrides": ["backbone: resnet50 -> lite2"]},
+            {"kind": "trial_started", "trial": "t0001", "number": 0},
+            {"kind": "trial_started", "trial": "t0001-f2", "number": 1, "rerun": again},
+            {"kind": "epoch", "trial": "t0001-f2", "epoch": 0.25, "step": 1, "value": 0.5, "best_value": 0.5},
+            {"kind": "trial_ended", "trial": "t0001-f2", "status": "complete"},
+            {"kind": "reference_scored", "name": "majority", "val": {"accuracy": 0.4}},
+            {"kind": "retrained", "trial": "t0001", "splits": ["train", "val"], "steps": 40, "folder": "retrained"},
+        ]
+    )
+    assert [trial.id for trial in record.trials] == ["t0001"]
+    (fold,) = record.reruns_of("t0001", "fold")
+    assert fold.rerun is not None
+    assert (fold.rerun.fold, fold.rerun.train_share) == (2, 1.0)
+    assert (fold.epochs[0].epoch, fold.epochs[0].step) == (0.25, 1)
+    assert record.reruns_of("t0001", "repeat") == []
+    assert record.references[0].val == {"accuracy": 0.4}
+    assert record.retrained[0].steps == 40
+    assert record.overrides == ("backbone: resnet50 -> lite2",)

@@ -1,0 +1,69 @@
+"""Training one config again and using a trained model."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from trainable.errors import UserError
+from tuner.cli.app import EXIT_FAILED, app
+from tuner.cli.options import DEFAULT_RESULTS, Name, Results
+
+
+@app.command()
+def train(
+    file: Annotated[Path, typer.Argument(help="best.yaml, a file of top/, or a bare config")],
+    data: Annotated[Path | None, typer.Option("--data", help="default: as the file says")] = None,
+    out: Annotated[Path | None, typer.Option(help="new folder for checkpoints; default: ./<file>-trained")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="exit code 1 unless the result is the same")] = False,
+    objective: Annotated[str | None, typer.Option(help="metric for a bare config")] = None,
+    split: Annotated[str | None, typer.Option(help="for a bare config")] = None,
+) -> None:
+    """Train one config again: same data, seeds and threads give the same score."""
+    from trainable.weights import require_weights
+    from tuner.rerun import TOLERANCE, read_rerun, run_again
+
+    rerun = read_rerun(file, data, objective, split)
+    if verify and rerun.expected is None:
+        raise UserError(f"{file}: --verify needs a file with a result, such as best.yaml")
+    found = require_weights([rerun.config.backbone])[rerun.config.backbone] if rerun.config.pretrained else None
+    folder = out or Path(f"{file.stem}-trained")
+    from trainable.train import DivergedError
+
+    def tell(report: Any) -> None:
+        print(
+            f"epoch {report.epoch}: {rerun.objective.metric} {report.value:.4f} (best {report.best_value:.4f}), "
+            f"train loss {report.train_loss:.4f}, lr {report.lr:.2e}, {report.seconds:.0f} s",
+            flush=True,
+        )
+
+    try:
+        outcome = run_again(rerun, folder, found, tell)
+    except DivergedError as error:
+        print(f"error: {error}; try a lower learning rate", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
+    print(f"{rerun.objective.metric} {outcome.value:.6f} at epoch {outcome.best_epoch}; model in {folder}")
+    if verify:
+        verdict = "verified" if outcome.verified else "NOT the same"
+        print(
+            f"{verdict}: the file says {rerun.expected:.6f}, difference {outcome.difference:.2e} (allowed {TOLERANCE})"
+        )
+        if not outcome.verified:
+            raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def predict(
+    name: Name,
+    images: Annotated[list[Path], typer.Argument(help="image files, or folders of them")],
+    results: Results = DEFAULT_RESULTS,
+    trial: Annotated[str | None, typer.Option(help="default: the best")] = None,
+    format: Annotated[Literal["csv", "json"], typer.Option()] = "csv",
+) -> None:
+    """Label images by a search's best model: thresholds applied, probabilities beside."""
+    from tuner.report.predicted import FORMATS, image_files
+    from tuner.result import load
+
+    model = load(name, results).model(trial)
+    print(FORMATS[format](model.predict(image_files(images)), model.labels), end="")

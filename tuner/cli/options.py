@@ -1,0 +1,61 @@
+"""Options and arguments that several commands share."""
+
+import functools
+import inspect as introspection
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from trainable.task import TaskChoice
+
+Layout = Literal["auto", "folders", "split_folders", "class_column", "labels_column", "indicator_columns"]
+Space = Annotated[str, typer.Argument(help="a shipped space's name (see `tuner spaces`) or a YAML file")]
+Name = Annotated[str, typer.Argument(help="a search's name, or its folder")]
+Results = Annotated[Path, typer.Option("--results", envvar="THAW_RESULTS", help="folder of all searches")]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+Data = Annotated[Path, typer.Option("--data", help="folder of class or split folders, or a CSV or Parquet manifest")]
+Offline = Annotated[bool, typer.Option("--offline", help="never download pretrained weights")]
+
+DEFAULT_RESULTS = Path("results")
+
+
+def _reading(
+    *,
+    task: Annotated[TaskChoice, typer.Option(help="what is told of an image")] = "auto",
+    layout: Annotated[Layout, typer.Option(help="how the data are laid out")] = "auto",
+    image_column: Annotated[str | None, typer.Option(help="manifest column of image paths")] = None,
+    label_column: Annotated[str | None, typer.Option(help="manifest column of labels")] = None,
+    labels_separator: Annotated[str | None, typer.Option(help="what separates labels in a cell")] = None,
+    split: Annotated[str, typer.Option(help="train/val/test or train/val; a given split wins")] = "70/15/15",
+    drop_rare_labels: Annotated[int | None, typer.Option(help="leave out labels with fewer positives")] = None,
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="leave out broken images")] = False,
+    data_seed: Annotated[int, typer.Option(help="keys split and augmented views")] = 0,
+) -> None:
+    """The options of every command that reads data; their names are DataConfig's fields."""
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `_reading`; it gets them together, as `reading`."""
+    own, shared = introspection.signature(command), introspection.signature(_reading)
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        reading = {name: given.pop(name) for name in shared.parameters}
+        command(**given, reading=reading)
+
+    kept = [parameter for name, parameter in own.parameters.items() if name != "reading"]
+    keyword_only = [
+        parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in (*kept, *shared.parameters.values())
+    ]
+    with_options.__signature__ = own.replace(parameters=keyword_only)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in keyword_only}
+    return with_options
+
+
+def print_table(headers: list[str], rows: list[list[str]]) -> None:
+    """Rows of texts under their headers."""
+    from tabulate import tabulate
+
+    print(tabulate(rows, headers, tablefmt="simple", disable_numparse=True))

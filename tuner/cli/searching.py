@@ -1,0 +1,113 @@
+"""Proving and running a search."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trainable.errors import UserError
+from tuner.cli.app import EXIT_FAILED, EXIT_MISTAKE, app
+from tuner.cli.options import DEFAULT_RESULTS, AsJson, Data, Offline, Results, Space, reads_data
+
+SHOWN_AT_THE_END = 5
+"""rows that a search prints last; the rest is in its leaderboard.md"""
+
+
+@app.command()
+@reads_data
+def search(
+    space: Space,
+    data: Data,
+    name: Annotated[str | None, typer.Option(help="default: the space's name and the time")] = None,
+    results: Results = DEFAULT_RESULTS,
+    trials: Annotated[int | None, typer.Option(help="with the baseline; default: the space's budget")] = None,
+    hours: Annotated[float | None, typer.Option(help="wall-clock limit")] = None,
+    seed: Annotated[int, typer.Option(help="keys the sampler")] = 0,
+    top: Annotated[int, typer.Option("--top", help="best trials written to top/ and scored on test")] = 3,
+    workers: Annotated[int | None, typer.Option(help="trials at once; default: as CPUs and GPUs allow")] = None,
+    cpus_per_trial: Annotated[float, typer.Option(help="a share is allowed")] = 1.0,
+    gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: 1 if any")] = None,
+    threads_per_trial: Annotated[int, typer.Option(help="CPU threads of torch; part of the result")] = 1,
+    offline: Offline = False,
+    *,
+    reading: dict[str, Any],
+) -> None:
+    """Search a space on labelled images; ends with the leaderboard."""
+    from tuner.config import SearchConfig, parse_options
+    from tuner.live import live_progress
+    from tuner.report.leaderboard import to_markdown
+    from tuner.run import run_search
+    from tuner.store import Store
+
+    config = parse_options(
+        SearchConfig,
+        name=name or f"{Path(space).stem}-{datetime.now():%Y%m%d-%H%M%S}",
+        space=space,
+        data={"path": data.absolute(), **reading},
+        trials=trials,
+        hours=hours,
+        seed=seed,
+        top_k=top,
+        resources={
+            "workers": workers,
+            "cpus_per_trial": cpus_per_trial,
+            "gpus_per_trial": gpus_per_trial,
+            "threads_per_trial": threads_per_trial,
+        },
+        results=results,
+        offline=offline,
+    )
+    folder = results / config.name
+    try:
+        with live_progress() as progress:
+            store = run_search(config, progress.hear)
+    except KeyboardInterrupt:
+        kept = f"what finished is in {folder}" if folder.exists() else "nothing had begun"
+        print(f"interrupted; {kept}", file=sys.stderr)
+        raise
+
+    record = Store(folder).record()
+    print(f"\n{to_markdown(record, top=SHOWN_AT_THE_END, origin=False)}")
+    best = f"best config: {store.best_yaml}   " if record.best else ""
+    print(f"{best}all trials and how they were made: {store.leaderboard_md}")
+    if record.best is None:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+@reads_data
+def check(
+    space: Space,
+    data: Annotated[Path | None, typer.Option("--data", help="also prove the data, and the space against them")] = None,
+    offline: Offline = False,
+    as_json: AsJson = False,
+    *,
+    reading: dict[str, Any],
+) -> None:
+    """Find every mistake of a space (and its data) without running anything; downloads missing weights."""
+    from tuner.config import DataConfig, parse_options
+    from tuner.proving import prove_all
+
+    config = parse_options(DataConfig, path=data.absolute(), **reading) if data else None
+    try:
+        proved = prove_all(space, config, download=not offline)
+    except UserError as error:
+        if not as_json:
+            raise
+        print(json.dumps({"ok": False, "mistakes": error.mistakes}, indent=1))
+        raise typer.Exit(EXIT_MISTAKE) from None
+    if as_json:
+        print(json.dumps({"ok": True, "mistakes": []}, indent=1))
+        return
+    found = proved.space
+    size = found.size()
+    count = "" if size is None else f", {size} combinations"
+    print(f"{found.name}: {len(found.axes)} axes{count}, {found.trials()} trials, {', '.join(found.backbones())}")
+    if proved.data:
+        sizes = ", ".join(f"{name} {count}" for name, count in proved.data.split_sizes.items())
+        print(f"{data}: {proved.data.inspection.layout}")
+        print(f"{proved.data.task}, {len(proved.data.labels)} labels; images: {sizes}")
+    print("ok")

@@ -1,0 +1,244 @@
+"""The event log folded into the nouns of records.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuner.records import EpochRecord, Note, Reference, Rerun, RerunKind, Retrained, SearchRecord, TrialRecord
+from tuner.tolerant import integer, mapping, metrics, number, text
+
+_TRIAL_FIELDS = frozenset({"v", "seq", "time", "kind", "trial", "facts", "status", "error", "number", "config"})
+_TRIAL_FIELDS |= {"params", "freeze_blocks", "total_blocks", "baseline", "parent", "rerun"}
+_RERUN_KINDS: tuple[RerunKind, ...] = ("repeat", "fold", "fraction")
+
+
+def replay(events: Iterable[Mapping[str, Any]]) -> SearchRecord:
+    """The state of a search after these events, in log order; unknown kinds and fields are ignored."""
+    state = Replay()
+    for event in events:
+        state.add(event)
+    return state.record()
+
+
+@dataclass
+class _Trial:
+    """A trial while its events are still being added."""
+
+    id: str
+    number: int
+    started: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "running"
+    epochs: dict[float, EpochRecord] = field(default_factory=dict)
+    error: str | None = None
+    test: Mapping[str, float] = field(default_factory=dict)
+    test_reads: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    updated: str = ""
+
+    def start(self, event: Mapping[str, Any]) -> None:
+        self.started, self.status, self.error = event, "running", None
+        asked = integer(event.get("number"))
+        self.number = self.number if asked is None else asked
+        self.add_facts(event)
+
+    def add_epoch(self, epoch: EpochRecord) -> None:
+        # A trial that goes on from an earlier checkpoint repeats epochs: what its first attempt said of this epoch
+        # and of those after it no longer describes the weights on disk.
+        while self.epochs and next(reversed(self.epochs)) >= epoch.epoch:
+            self.epochs.popitem()
+        self.epochs[epoch.epoch] = epoch
+
+    def end(self, event: Mapping[str, Any]) -> None:
+        self.status = text(event.get("status")) or "failed"
+        self.error = text(event.get("error")) or None
+        self.add_facts(event)
+
+    def add_facts(self, event: Mapping[str, Any]) -> None:
+        self.facts.update(mapping(event.get("facts")))
+        self.facts.update({name: value for name, value in event.items() if name not in _TRIAL_FIELDS})
+
+    def score(self, event: Mapping[str, Any]) -> None:
+        reads = integer(event.get("reads"))
+        self.test = metrics(event.get("test"))
+        self.test_reads = self.test_reads + 1 if reads is None else reads
+
+    def record(self) -> TrialRecord:
+        started = self.started
+        return TrialRecord(
+            id=self.id,
+            number=self.number,
+            config=mapping(started.get("config")),
+            params=mapping(started.get("params")),
+            freeze_blocks=integer(started.get("freeze_blocks")),
+            total_blocks=integer(started.get("total_blocks")),
+            baseline=started.get("baseline") is True,
+            parent=text(started.get("parent")) or None,
+            rerun=_rerun(mapping(started.get("rerun"))),
+            status=self.status,
+            epochs=tuple(self.epochs.values()),
+            error=self.error,
+            test=self.test,
+            test_reads=self.test_reads,
+            facts=dict(self.facts),
+            updated=self.updated,
+        )
+
+
+class Replay:
+    """The fold behind `replay`, for readers that follow a growing log: `add` each event, ask for `record` at will."""
+
+    def __init__(self) -> None:
+        self._started: Mapping[str, Any] = {}
+        self._budget: int | None = None
+        self._status = "running"
+        self._reason = ""
+        self._notes: list[Note] = []
+        self._references: dict[str, Reference] = {}
+        self._retrained: list[Retrained] = []
+        self._trials: dict[str, _Trial] = {}
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Take in the next event of the log."""
+        kind, trial = event.get("kind"), event.get("trial")
+        if kind == "note":
+            self._notes.append(Note(text(event.get("time")), text(event.get("text")), text(trial) or None))
+        elif kind == "reference_scored":
+            reference = _reference(event)
+            self._references[reference.name] = reference
+        elif kind == "retrained":
+            self._retrained.append(_retrained(event))
+        elif isinstance(trial, str):
+            self._add_to_trial(trial, event)
+        elif kind == "search_started":
+            self._started, self._status = event, "running"
+            self._budget = integer(event.get("trials"))
+        elif kind == "search_resumed":
+            self._status, self._reason = "running", ""
+            self._budget = integer(event.get("trials")) or self._budget
+        elif kind == "search_ended":
+            self._status, self._reason = text(event.get("status")) or "failed", text(event.get("reason"))
+
+    def _add_to_trial(self, id: str, event: Mapping[str, Any]) -> None:
+        kind = event.get("kind")
+        if kind not in ("trial_started", "trial_resumed", "epoch", "trial_ended", "test_scored"):
+            return
+        trial = self._trials.setdefault(id, _Trial(id, number=len(self._trials)))
+        trial.updated = text(event.get("time"))
+        if kind == "trial_started":
+            trial.start(event)
+        elif kind == "trial_resumed":
+            trial.status, trial.error = "running", None
+        elif kind == "epoch":
+            epoch = _epoch(event)
+            if epoch:
+                trial.add_epoch(epoch)
+        elif kind == "trial_ended":
+            trial.end(event)
+        else:
+            trial.score(event)
+
+    def record(self) -> SearchRecord:
+        """The state so far."""
+        started = self._started
+        objective = mapping(started.get("objective"))
+        trials = sorted((trial.record() for trial in self._trials.values()), key=lambda trial: trial.number)
+        return SearchRecord(
+            name=text(started.get("name")),
+            space=text(started.get("space")),
+            about=text(started.get("about")),
+            hypothesis=text(started.get("hypothesis")),
+            axes=_texts(started.get("axes")),
+            overrides=_texts(started.get("overrides")),
+            plugins=mapping(started.get("plugins")),
+            task=text(started.get("task")),
+            metric=text(objective.get("metric")),
+            direction="minimize" if objective.get("direction") == "minimize" else "maximize",
+            sampler=text(started.get("sampler")),
+            scheduler=mapping(started.get("scheduler")),
+            budget=self._budget,
+            labels=_texts(started.get("labels")),
+            data=mapping(started.get("data")),
+            seed=integer(started.get("seed")),
+            versions=mapping(started.get("versions")),
+            git=text(started.get("git")) or None,
+            threads=integer(started.get("threads")) or 1,
+            precision=text(started.get("precision")),
+            baseline_config=mapping(started.get("baseline")),
+            started=text(started.get("time")),
+            status=self._status,
+            reason=self._reason,
+            notes=tuple(self._notes),
+            trials=tuple(trial for trial in trials if trial.rerun is None),
+            reruns=tuple(trial for trial in trials if trial.rerun is not None),
+            references=tuple(self._references.values()),
+            retrained=tuple(self._retrained),
+        )
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    return tuple(map(str, given)) if isinstance(given, list | tuple) else ()
+
+
+def _rerun(given: Mapping[str, Any]) -> Rerun | None:
+    kind = next((kind for kind in _RERUN_KINDS if kind == given.get("kind")), None)
+    if kind is None:
+        return None
+    share = number(given.get("train_share"))
+    return Rerun(
+        of=text(given.get("of")),
+        kind=kind,
+        seed=integer(given.get("seed")) or 0,
+        data_seed=integer(given.get("data_seed")) or 0,
+        fold=integer(given.get("fold")),
+        train_share=1.0 if share is None else share,
+    )
+
+
+def _reference(event: Mapping[str, Any]) -> Reference:
+    return Reference(
+        name=text(event.get("name")),
+        given=event.get("given") is True,
+        description=text(event.get("description")),
+        val=metrics(event.get("val")),
+        test=metrics(event.get("test")),
+        seconds=number(event.get("seconds")),
+    )
+
+
+def _retrained(event: Mapping[str, Any]) -> Retrained:
+    return Retrained(
+        trial=text(event.get("trial")),
+        splits=_texts(event.get("splits")),
+        steps=integer(event.get("steps")) or 0,
+        folder=text(event.get("folder")),
+        test=metrics(event.get("test")),
+        time=text(event.get("time")),
+    )
+
+
+def _epoch(event: Mapping[str, Any]) -> EpochRecord | None:
+    epoch = _epoch_count(event.get("epoch"))
+    if epoch is None:
+        return None
+    step = integer(event.get("step")) or math.ceil(epoch)
+    return EpochRecord(epoch=epoch, step=step, **{name: read(event.get(name)) for name, read in _EPOCH_READERS.items()})
+
+
+def _epoch_count(given: Any) -> float | None:
+    """Epochs, an int where they are whole."""
+    count = number(given)
+    return count if count is None or not count.is_integer() else int(count)
+
+
+_EPOCH_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("time", "device"), text),
+    **dict.fromkeys(("value", "best_value", "train_loss", "train_loss_weighted", "lr", "seconds"), number),
+    **dict.fromkeys(("images_per_second", "peak_memory_gib"), number),
+    **dict.fromkeys(("trained_parameters", "total_parameters"), integer),
+    "best_epoch": _epoch_count,
+    "val": metrics,
+    "best": mapping,
+}
