@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +78,57 @@ def make_splits(manifest: Manifest, ratios: Mapping[str, float], data_seed: int)
     return given | _stratified(train, manifest.labels, carved, data_seed)
 
 
+def fold_splits(rows: Sequence[SplitRow], labels: Sequence[str], folds: int, data_seed: int) -> list[list[SplitRow]]:
+    """Train and val dealt into folds, each the val of one of the splits returned; test stays as it is.
+
+    Raises UserError where there are fewer groups than folds.
+    """
+    of_image = _stratified(_without_test(rows), labels, {str(fold): 1 / folds for fold in range(folds)}, data_seed)
+    return [
+        _moved(rows, {image: "val" if found == str(fold) else "train" for image, found in of_image.items()})
+        for fold in range(folds)
+    ]
+
+
+def resplit(rows: Sequence[SplitRow], labels: Sequence[str], data_seed: int) -> list[SplitRow]:
+    """Train and val dealt out anew, in the shares that they have; test stays as it is."""
+    both = _without_test(rows)
+    val_share = sum(row.split == "val" for row in both) / len(both)
+    return _moved(rows, _stratified(both, labels, {"train": 1 - val_share, "val": val_share}, data_seed))
+
+
+def shares_of_train(
+    rows: Sequence[SplitRow], labels: Sequence[str], shares: Sequence[float], data_seed: int
+) -> dict[float, list[SplitRow]]:
+    """For each share in (0, 1] the rows with that share of the training images, stratified; each has the smaller ones.
+
+    Raises UserError where there are too few groups of training images to halve them so often.
+    """
+    rest = [row for row in rows if row.split != "train"]
+    train = [row for row in rows if row.split == "train"]
+    found: dict[float, list[SplitRow]] = {}
+    had = 1.0
+    for share in sorted(shares, reverse=True):
+        if share < had:
+            kept = _stratified(train, labels, {"train": share / had, "left": 1 - share / had}, data_seed)
+            train = [row for row in train if kept[row.image] == "train"]
+            had = share
+        found[share] = [*train, *rest]
+    return found
+
+
+def _without_test(rows: Sequence[SplitRow]) -> list[SplitRow]:
+    return [row for row in rows if row.split != "test"]
+
+
+def _moved(rows: Sequence[SplitRow], splits: Mapping[str, str]) -> list[SplitRow]:
+    return [replace(row, split=splits.get(row.image, row.split)) for row in rows]
+
+
 def _stratified(
-    rows: Sequence[Row], labels: Sequence[str], ratios: Mapping[str, float], data_seed: int
+    rows: Sequence[Row] | Sequence[SplitRow], labels: Sequence[str], ratios: Mapping[str, float], data_seed: int
 ) -> dict[str, str]:
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Row | SplitRow]] = {}
     for row in rows:
         groups.setdefault(_group_key(row.image, row.group), []).append(row)
     if len(groups) < len(ratios):

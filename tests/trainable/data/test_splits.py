@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small_sets import manifest_of
 
@@ -14,9 +14,12 @@ from trainable.data.manifest import Manifest
 from trainable.data.splits import (
     SplitRow,
     data_hash,
+    fold_splits,
     make_splits,
     parse_ratios,
     read_splits,
+    resplit,
+    shares_of_train,
     split_rows,
     write_splits,
 )
@@ -207,3 +210,55 @@ def test_the_hash_covers_everything_but_the_order() -> None:
     others = {data_hash((dataclasses.replace(ROWS[0], **change), ROWS[1]), labels, "multilabel") for change in changes}
     others |= {data_hash(ROWS, ("x",), "multilabel"), data_hash(ROWS, labels, "multiclass"), whole}
     assert len(others) == 8
+
+
+def stored(manifest: Manifest, data_seed: int) -> list[SplitRow]:
+    splits = make_splits(manifest, RATIOS, data_seed)
+    return list(split_rows(manifest, splits, {row.image: row.image for row in manifest.rows}))
+
+
+def images(rows: list[SplitRow], split: str) -> set[str]:
+    return {row.image for row in rows if row.split == split}
+
+
+def straddling(rows: list[SplitRow]) -> list[str]:
+    of_group: dict[str, set[str]] = {}
+    for row in rows:
+        of_group.setdefault(row.group or row.image, set()).add(row.split)
+    return [group for group, splits in of_group.items() if len(splits) > 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(manifests(), st.integers(0, 2**32), st.integers(2, 4))
+def test_folds_validate_every_image_but_test_once(manifest: Manifest, data_seed: int, folds: int) -> None:
+    rows = stored(manifest, data_seed)
+    made = fold_splits(rows, manifest.labels, folds, data_seed)
+    validated = [image for fold in made for image in images(fold, "val")]
+    assert sorted(validated) == sorted(images(rows, "train") | images(rows, "val"))
+    for fold in made:
+        assert images(fold, "test") == images(rows, "test")
+        assert images(fold, "train")
+        assert not straddling(fold)
+
+
+@settings(max_examples=30, deadline=None)
+@given(manifests(), st.integers(0, 2**32))
+def test_a_new_split_leaves_test_alone(manifest: Manifest, data_seed: int) -> None:
+    rows = stored(manifest, 0)
+    again = resplit(rows, manifest.labels, data_seed)
+    assert images(again, "test") == images(rows, "test")
+    assert images(again, "train") | images(again, "val") == images(rows, "train") | images(rows, "val")
+    assert images(again, "val")
+    assert not straddling(again)
+
+
+@settings(max_examples=30, deadline=None)
+@given(manifests(), st.integers(0, 2**32))
+def test_shares_of_train_lie_in_each_other(manifest: Manifest, data_seed: int) -> None:
+    rows = stored(manifest, 0)
+    assume(len({row.group or row.image for row in rows if row.split == "train"}) > 12)
+    made = shares_of_train(rows, manifest.labels, [0.25, 1.0, 0.5], data_seed)
+    assert images(made[0.25], "train") <= images(made[0.5], "train") <= images(made[1.0], "train")
+    assert images(made[1.0], "train") == images(rows, "train")
+    assert 0 < len(images(made[0.5], "train")) < len(images(rows, "train"))
+    assert all(images(found, "val") == images(rows, "val") for found in made.values())
