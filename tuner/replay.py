@@ -170,7 +170,7 @@ class Replay:
             started=text(started.get("time")),
             status=self._status,
             reason=self._reason,
-            notes=tuple(self._notes),
+            notes=tuple(sorted(self._notes, key=lambda note: note.time)),
             trials=tuple(trial for trial in trials if trial.rerun is None),
             reruns=tuple(trial for trial in trials if trial.rerun is not None),
             references=tuple(self._references.values()),

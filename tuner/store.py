@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import math
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from trainable.errors import UserError, nearest
+from tuner.log import Event as Event
+from tuner.log import OpenLog, read_log
 from tuner.records import SearchRecord
 from tuner.replay import replay
 
-Event = dict[str, Any]
-
-_FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _LOG = "events.jsonl"
-_TAIL_BYTES = 1 << 16
 
 
 class Store:
@@ -39,7 +35,7 @@ class Store:
         """what the latest reading of the log had to skip, one line each"""
         self.listeners: list[Callable[[Event], None]] = []
         """called with every event that is appended here, once it is in the log"""
-        self._log: _OpenLog | None = None
+        self._log: OpenLog | None = None
 
     @staticmethod
     def require_free(results_dir: Path | str, name: str) -> None:
@@ -108,6 +104,10 @@ class Store:
         return self.folder / _LOG
 
     @property
+    def notes_jsonl(self) -> Path:
+        return self.folder / "notes.jsonl"
+
+    @property
     def splits(self) -> Path:
         return self.folder / "splits.csv"
 
@@ -170,19 +170,16 @@ class Store:
     def events(self) -> Iterator[Event]:
         """The log's events in order, a half-written last line left out; `warnings` then names the lines skipped."""
         self.warnings = []
-        with self.events_jsonl.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                event = _parsed(line)
-                if event is None:
-                    self.warnings.append(f"{self.events_jsonl}, line {number}: not a JSON object, skipped")
-                else:
-                    yield event
+        yield from read_log(self.events_jsonl, self.warnings)
+
+    def notes(self) -> Iterator[Event]:
+        """People's remarks in order, as `note` events; they have a log of their own."""
+        if self.notes_jsonl.exists():
+            yield from (event for event in read_log(self.notes_jsonl, self.warnings) if event.get("kind") == "note")
 
     def record(self) -> SearchRecord:
         """The search as its log tells it; one that is said to run though no process holds it was ended from outside."""
-        found = replay(self.events())
+        found = replay(chain(self.events(), self.notes()))
         if found.status == "running" and not self._held():
             return replace(found, status="stopped", reason="its process is gone")
         return found
@@ -213,6 +210,17 @@ class Store:
             listener(event)
         return event
 
+    def note(self, text: str, trial: str | None = None) -> Event:
+        """Write a person's remark, durably, and return it as it will be read; also while another process has the lock.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        with self.notes_jsonl.open("ab") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with closing(OpenLog(self.notes_jsonl)) as log:
+                return log.write({"kind": "note"} | ({"trial": trial} if trial else {}), {"text": text}, durable=True)
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be this search's only writer; may be entered again by the store that holds it.
@@ -238,7 +246,7 @@ class Store:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
-            self._log = _OpenLog(self.events_jsonl)
+            self._log = OpenLog(self.events_jsonl)
             try:
                 yield
             finally:
@@ -273,76 +281,3 @@ def write_atomically(path: Path, text: str) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-class _OpenLog:
-    """The growing end of an event log; whoever has one holds the lock."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b", buffering=0)
-        end, self._seq = self._last_line()
-        self._file.truncate(end)
-
-    def write(self, head: Event, fields: Event, durable: bool) -> Event:
-        """Append one line and return its event; on a full disk nothing stays of it."""
-        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        event = {"v": _FORMAT, "seq": self._seq + 1, "time": time} | head
-        if clash := event.keys() & fields.keys():
-            raise ValueError(f"an event's own fields cannot be given: {', '.join(sorted(clash))}")
-        event = {name: _plain(value) for name, value in (event | fields).items()}
-        line = json.dumps(event, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-        start = self._file.seek(0, os.SEEK_END)
-        try:
-            written = 0
-            while written < len(line):
-                written += self._file.write(line[written:])
-            if durable:
-                os.fsync(self._file.fileno())
-        except BaseException:
-            self._file.truncate(start)
-            raise
-        self._seq += 1
-        return event
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _last_line(self) -> tuple[int, int]:
-        """Where the last whole line ends, in bytes, and the number of the last readable event (0: none)."""
-        size = self._file.seek(0, os.SEEK_END)
-        span = _TAIL_BYTES
-        while True:
-            start = max(0, size - span)
-            self._file.seek(start)
-            tail = self._file.read(size - start)
-            whole, newline, _ = tail.rpartition(b"\n")
-            lines = whole.split(b"\n")
-            for line in reversed(lines if start == 0 else lines[1:]):  # the first may lack its beginning
-                event = _parsed(line)
-                if event is not None and isinstance(event.get("seq"), int):
-                    return start + len(whole) + len(newline), event["seq"]
-            if start == 0:
-                return len(whole) + len(newline), 0
-            span *= 8
-
-
-def _parsed(line: bytes) -> Event | None:
-    try:
-        event = json.loads(line, parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
-
-
-def _plain(value: Any) -> Any:
-    """The value as strict JSON holds it: no NaN or infinity, no NumPy scalar, no tuple, no path."""
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, Path):
-        return str(value)
-    scalar = getattr(value, "item", None)
-    return _plain(scalar()) if callable(scalar) else value

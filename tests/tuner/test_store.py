@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,37 @@ def test_a_killed_writers_lock_goes_with_it(store: Store) -> None:
         store.append("note", text="free again")
 
 
+def test_a_note_is_taken_while_another_process_has_the_lock(store: Store) -> None:
+    with store.lock():
+        first = Store(store.folder).note("looks good")
+        Store(store.folder).note("next: more epochs", trial="t0002")
+        store.append("note", text="the driver's own")
+    assert next(store.notes()) == first
+    notes = store.record().notes
+    assert [(note.text, note.trial) for note in notes] == [
+        ("looks good", None),
+        ("next: more epochs", "t0002"),
+        ("the driver's own", None),
+    ]
+    assert len(list(store.events())) == 1
+
+
+def test_a_half_written_note_is_cut_off_by_the_next(store: Store) -> None:
+    store.note("first")
+    with store.notes_jsonl.open("ab") as file:
+        file.write(b'{"kind":"note","text":"lo')
+    store.note("second")
+    assert [(event["seq"], event["text"]) for event in store.notes()] == [(1, "first"), (2, "second")]
+
+
+def test_notes_of_many_writers_all_stay(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(Store(store.folder).note, map(str, range(40))))
+    found = list(store.notes())
+    assert sorted(int(event["text"]) for event in found) == list(range(40))
+    assert [event["seq"] for event in found] == list(range(1, 41))
+
+
 def test_an_existing_search_is_not_overwritten(tmp_path: Path, store: Store) -> None:
     store.append("note", text="precious")
     with pytest.raises(UserError, match="nothing is overwritten"):
@@ -210,7 +242,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
 def test_every_path_lies_in_the_searchs_folder(store: Store) -> None:
     paths = [store.splits, store.search_yaml, store.best_yaml, store.top, store.leaderboard_md, store.leaderboard_csv]
-    paths += [store.study_db, store.ray, store.control, store.events_jsonl]
+    paths += [store.study_db, store.ray, store.control, store.events_jsonl, store.notes_jsonl]
     paths += [store.checkpoints("t0001"), store.predictions("t0001")]
     assert {path.relative_to(store.folder).as_posix() for path in paths} == {
         *("splits.csv", "search.yaml", "best.yaml", "top", "leaderboard.md", "leaderboard.csv", "study.db", "ray"),
