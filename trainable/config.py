@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from trainable.augment import Augment
+from trainable.averaging import Averaging, NoAveraging
 from trainable.backbones import backbone_facts
 from trainable.errors import UserError, nearest
 from trainable.freezing import Freeze, blocks_to_freeze
 from trainable.heads import Head, LinearHead
 from trainable.losses import Loss
+from trainable.mixing import Mix, NoMix
 from trainable.optim import AdamW, ConstantSchedule, CosineSchedule, LearningRate, Optimizer, Schedule
 from trainable.strict import Strict
 from trainable.task import Task
@@ -46,7 +48,9 @@ class TrialConfig(Strict):
     optimizer: Optimizer = AdamW()
     schedule: Schedule = ConstantSchedule()
     loss: Loss = Loss()
+    averaging: Averaging = NoAveraging()
     augment: Augment = "none"
+    mix: Mix = NoMix()
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 32
     micro_batch: Annotated[int, Field(ge=1)] | None = None
     """images that pass the network at once; gradients add up to `batch_size`"""
@@ -54,6 +58,8 @@ class TrialConfig(Strict):
     """whether trained blocks' BatchNorm learns its statistics or keeps the pretrained ones"""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
     """the horizon of the schedule"""
+    first_epoch_evaluations: Annotated[int, Field(ge=1, le=1000)] = 1
+    """parts of the first epoch after each of which the trial is scored, so that halving may judge it before an epoch"""
     patience_epochs: Annotated[int, Field(ge=1)] | None = None
     """epochs without a better objective after which the trial ends"""
     thresholds: Literal["half", "fitted"] = "half"

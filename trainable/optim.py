@@ -24,6 +24,10 @@ class _Optimizer(Strict):
     """applies to weights of two or more dimensions, never to biases and normalisation"""
     head_lr_multiplier: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """the head's learning rate is `lr` times this"""
+    block_lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """each block's learning rate is this times that of the block after it; the last one's is `lr`"""
+    clip_grad_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    """the most that the norm of all gradients together may be at a step"""
 
 
 class Adam(_Optimizer):
