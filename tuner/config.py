@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from trainable.data.manifest import Layout
 from trainable.errors import UserError
@@ -52,6 +52,26 @@ class Resources(Strict):
     """CPU threads of torch in a trial; part of what makes a result the same again"""
 
 
+class Reruns(Strict):
+    """What is trained again once the trials have ended."""
+
+    repeats: Annotated[int, Field(ge=1, le=100)] | None = None
+    """runs of each of the best configs and of the baseline, with new seeds"""
+    resplit: bool = False
+    """each repeat also deals train and val out anew"""
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """the same configs in cross-validation over train and val together, for small data"""
+    train_fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
+    """the best config on shares of the training images"""
+
+    @field_validator("resplit")
+    @classmethod
+    def _resplit_repeats(cls, resplit: bool, info: ValidationInfo) -> bool:
+        if resplit and info.data.get("repeats") is None:
+            raise ValueError("is about repeats: give --repeats as well")
+        return resplit
+
+
 class SearchConfig(Strict):
     """A space, data and a budget; resolved, it is written to search.yaml."""
 
@@ -67,6 +87,12 @@ class SearchConfig(Strict):
     """keys the sampler"""
     top_k: Annotated[int, Field(ge=1)] = 3
     """best configs that are written to top/ and scored on test"""
+    reruns: Reruns = Reruns()
+    references: tuple[str, ...] = ()
+    """scores of other models that stand in the table, such as `best ML model: accuracy=0.96`"""
+    hypothesis: str = ""
+    """default: the space's"""
+    notes: str = ""
     resources: Resources = Resources()
     results: Path = Path("results")
     offline: bool = False
@@ -90,7 +116,7 @@ def parse_options(model: type[Options], **fields: object) -> Options:
     except ValidationError as error:
         mistakes = []
         for finding in error.errors():
-            field = str(finding["loc"][-1])
+            field = next(str(part) for part in reversed(finding["loc"]) if isinstance(part, str))
             option = "--" + _OPTION_NAMES.get(field, field).replace("_", "-")
             rule = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
             mistakes.append(f"{option} {finding.get('input')!r}: {rule}")
