@@ -18,6 +18,7 @@ Row = dict[str, Any]
 _NAMED_FIELDS = ("backbone", "freeze", "head.kind", "schedule.kind", "loss.pos_weight", "optimizer.lr", "seed")
 """config fields that have a column of another name or place"""
 
+CONFIG_COLUMNS = ("backbone", "freeze", "head", "schedule", "pos_weight", "lr")
 _READABLE_METRICS = (
     "loss",
     "accuracy",
@@ -173,13 +174,13 @@ def _markdown_table(search: SearchRecord, trials: list[TrialRecord], extra: Mapp
     above = {trial.id for trial in _above_best(search)}
     readable = [name for name in _readable_metrics(search) if any(name in trial.best_metrics for trial in trials)]
     tested = any(search.metric in trial.test for trial in search.trials)
-    headers = ["rank", "trial", "backbone", "freeze", "head", "schedule", "pos_weight", "lr", "epochs (best/run)"]
+    headers = ["rank", "trial", *CONFIG_COLUMNS, "epochs (best/run)"]
     headers += [f"{search.metric} (vs baseline)", *readable]
     headers += [f"test {search.metric}"] * tested + ["seconds", "status", *extra]
     cells = []
     for trial in trials:
         rank = ranks.get(trial.id)
-        row = ["†" if trial.id in above else "" if rank is None else str(rank), trial.id, *_config_cells(trial)]
+        row = ["†" if trial.id in above else "" if rank is None else str(rank), trial.id, *config_cells(trial)]
         row += [f"{trial.best_epoch or '-'}/{trial.epochs_run}", _objective_cell(search, trial)]
         row += [table.metric(trial.best_metrics.get(name)) for name in readable]
         row += [table.metric(trial.test.get(search.metric))] * tested
@@ -193,7 +194,8 @@ def _readable_metrics(search: SearchRecord) -> list[str]:
     return [name for name in (*thresholds, *_READABLE_METRICS) if name != search.metric]
 
 
-def _config_cells(trial: TrialRecord) -> list[str]:
+def config_cells(trial: TrialRecord) -> list[str]:
+    """A trial's config in short texts, one for each of CONFIG_COLUMNS."""
     config = trial.config
     return [
         table.short(config.get("backbone")),
