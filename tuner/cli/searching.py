@@ -27,6 +27,19 @@ def search(
     hours: Annotated[float | None, typer.Option(help="wall-clock limit")] = None,
     seed: Annotated[int, typer.Option(help="keys the sampler")] = 0,
     top: Annotated[int, typer.Option("--top", help="best trials written to top/ and scored on test")] = 3,
+    repeats: Annotated[
+        int | None, typer.Option(help="train the best and the baseline again with so many seeds")
+    ] = None,
+    resplit: Annotated[bool, typer.Option("--resplit", help="repeats also split train and val anew")] = False,
+    folds: Annotated[int | None, typer.Option(help="cross-validate the best and the baseline")] = None,
+    train_fractions: Annotated[
+        str | None, typer.Option(help="train the best on shares of the training images, such as 0.25,0.5,1")
+    ] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="scores to stand in the table, as 'best ML model: accuracy=0.96'")
+    ] = None,
+    hypothesis: Annotated[str, typer.Option(help="what is expected; default: the space's")] = "",
+    notes: Annotated[str, typer.Option(help="a remark for the journal")] = "",
     workers: Annotated[int | None, typer.Option(help="trials at once; default: as CPUs and GPUs allow")] = None,
     cpus_per_trial: Annotated[float, typer.Option(help="a share is allowed")] = 1.0,
     gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: 1 if any")] = None,
@@ -51,6 +64,15 @@ def search(
         hours=hours,
         seed=seed,
         top_k=top,
+        reruns={
+            "repeats": repeats,
+            "resplit": resplit,
+            "folds": folds,
+            "train_fractions": _numbers("--train-fractions", train_fractions),
+        },
+        references=reference or (),
+        hypothesis=hypothesis,
+        notes=notes,
         resources={
             "workers": workers,
             "cpus_per_trial": cpus_per_trial,
@@ -75,6 +97,14 @@ def search(
     print(f"{best}all trials and how they were made: {store.leaderboard_md}")
     if record.best is None:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _numbers(option: str, text: str | None) -> list[float]:
+    """Numbers with commas between them."""
+    try:
+        return [float(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise UserError(f"{option} {text!r}: must be numbers with commas between them, such as 0.25,0.5,1") from None
 
 
 @app.command()
