@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from trainable.checkpoint import load_checkpoint
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
-from trainable.data.decoding import decode
 from trainable.data.features import PrefixFeatures
 from trainable.errors import UserError
 from trainable.evaluation import Evaluation, Evaluator, split_logits
 from trainable.freezing import blocks_to_freeze
+from trainable.labelling import BATCH_IMAGES, Pixels, Prediction, label_files
 from trainable.metrics import Objective
 from trainable.task import Task
 from trainable.train import stage_of
@@ -43,49 +44,34 @@ class TrainedModel:
         """`[n, 3, size, size]` in 0..1 -> probabilities `[n, labels]` on the CPU."""
         self.classifier.eval()
         with torch.no_grad():
-            logits = self.classifier(images.to(self.device)).float().cpu()
-        probabilities: torch.Tensor = logits.sigmoid() if self.task == "multilabel" else logits.softmax(1)
-        return probabilities
+            return likelihoods(self.classifier(images.to(self.device)).float().cpu(), self.task)
 
-    def predict(self, paths: Sequence[Path], batch_images: int = 32) -> Iterator[Prediction]:
+    def answer(self, pixels: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """uint8 `[n, size, size, 3]` -> probabilities and decisions, both `[n, labels]`."""
+        probabilities = self.probabilities(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+        decisions = decide(probabilities, torch.tensor(self.thresholds, dtype=torch.float64), self.task)
+        return probabilities.numpy(), decisions.numpy()
+
+    def predict(self, paths: Sequence[Path], batch_images: int = BATCH_IMAGES) -> Iterator[Prediction]:
         """The labels of image files, in order.
 
         Raises:
             UserError: a file is missing or cannot be decoded.
         """
-        for start in range(0, len(paths), batch_images):
-            batch = paths[start : start + batch_images]
-            pixels = np.stack([_read(path, self.config.image_size) for path in batch])
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-            for path, row in zip(batch, self.probabilities(images), strict=True):
-                yield self._decide(path, row.tolist())
-
-    def _decide(self, path: Path, row: list[float]) -> Prediction:
-        if self.task == "multilabel":
-            chosen = [label for label, p, t in zip(self.labels, row, self.thresholds, strict=True) if p >= t]
-        else:
-            chosen = [self.labels[int(np.argmax(row))]]
-        return Prediction(path, tuple(chosen), dict(zip(self.labels, row, strict=True)))
+        return label_files(paths, self.labels, self.config.image_size, self.answer, batch_images)
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one image."""
-
-    path: Path
-    labels: tuple[str, ...]
-    """those at or above their threshold, or the likeliest class"""
-    probabilities: dict[str, float]
+def likelihoods(logits: torch.Tensor, task: Task) -> torch.Tensor:
+    """Logits `[n, labels]` -> probabilities: of each label by itself, or of all classes together."""
+    return logits.sigmoid() if task == "multilabel" else logits.softmax(1)
 
 
-def _read(path: Path, size: int) -> np.ndarray:
-    try:
-        decoded = decode(path.read_bytes(), [size])
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    if decoded.error:
-        raise UserError(f"{path}: {decoded.error}")
-    return decoded.pictures[0]
+def decide(probabilities: torch.Tensor, thresholds: torch.Tensor, task: Task) -> torch.Tensor:
+    """uint8 `[n, labels]`: 1 for labels at or above their float64 threshold `[labels]`, or for the likeliest class."""
+    if task == "multilabel":
+        return (probabilities.double() >= thresholds).to(torch.uint8)
+    classes = torch.arange(probabilities.shape[1], device=probabilities.device)
+    return (classes == probabilities.argmax(1, keepdim=True)).to(torch.uint8)
 
 
 def load_model(checkpoint: Path, device: torch.device, weights: Weights | None = None) -> TrainedModel:

@@ -17,7 +17,8 @@ from tuner.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-    from trainable.predict import Prediction, TrainedModel
+    from trainable.labelling import Prediction
+    from trainable.predict import TrainedModel
 
 
 class Result:

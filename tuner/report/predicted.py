@@ -13,7 +13,7 @@ from trainable.data.manifest import IMAGE_SUFFIXES
 from trainable.errors import UserError
 
 if TYPE_CHECKING:
-    from trainable.predict import Prediction
+    from trainable.labelling import Prediction
 
 
 def image_files(given: Iterable[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainable.errors import UserError
-from trainable.predict import Prediction
+from trainable.labelling import Prediction
 from tuner.report.predicted import FORMATS, image_files
 
 LABELS = ("no, really", "red")
