@@ -1,0 +1,103 @@
+"""The finished trials of a search as a table of runs of equal fidelity."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tuner.conclusions.runs import Design, Level, Repeats, Run, Runs
+from tuner.records import SearchRecord, TrialRecord
+
+_BACKBONE, _FREEZE, _SEED = "backbone", "freeze", "seed"
+
+
+def runs_of(record: SearchRecord) -> Runs:
+    """Trials that ran to an end of their own, once each, with their values on the axes.
+
+    Left out are trials that were stopped or failed, those that go on from another one, and a baseline that does not
+    lie on the axes.
+    """
+    axes = [path for path in searched_axes(record) if path != _SEED]
+    rows = _rows(record, axes)
+    design, chosen_by = _design(record)
+    return Runs(
+        metric=record.metric,
+        direction=record.direction,
+        rows=tuple(rows),
+        settings=tuple(axes),
+        design=design,
+        chosen_by=chosen_by,
+        freeze=_FREEZE if _FREEZE in axes else None,
+        backbone=_BACKBONE if _BACKBONE in axes else None,
+        repeats=tuple(_repeats(record)),
+        noun="trial",
+    )
+
+
+def searched_axes(record: SearchRecord) -> list[str]:
+    """Dotted paths of what was searched; of a log that does not name them, those that trials have values on."""
+    return list(record.axes or dict.fromkeys(path for trial in record.trials for path in trial.params))
+
+
+def _design(record: SearchRecord) -> tuple[Design, str]:
+    reasons = ["proposed by tpe from what earlier ones scored"] if record.sampler == "tpe" else []
+    if record.scheduler.get("kind", "none") != "none":
+        reasons.append(f"stopped early by {record.scheduler['kind']} unless they did well")
+    if reasons:
+        return "adaptive", " and ".join(reasons)
+    return ("random" if record.sampler == "random" else "matched"), ""
+
+
+def _rows(record: SearchRecord, axes: Iterable[str]) -> Iterator[Run]:
+    """A trial whose settings and seed another one had is the same run twice and counts once."""
+    seen: set[str] = set()
+    finished = [trial for trial in record.trials if trial.eligible and trial.best_value is not None]
+    for trial in finished:
+        key = json.dumps([trial.config, trial.freeze_blocks], sort_keys=True, default=str)
+        if trial.best_value is None or trial.parent or key in seen or not _lies_on_axes(trial, finished):
+            continue
+        seen.add(key)
+        settings = {path: _level(trial.params[path]) for path in axes if path in trial.params}
+        yield Run(trial.id, settings, trial.best_value, trial.freeze_blocks, drawn=not trial.baseline)
+
+
+def _lies_on_axes(trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
+    """Whether every field of a baseline's config that was not searched is as in some trial that was asked for."""
+    if not trial.baseline:
+        return True
+    elsewhere: dict[str, set[str]] = defaultdict(set)
+    for other in trials:
+        for path, value in () if other.baseline else _unsearched(other):
+            elsewhere[path].add(value)
+    return all(value in elsewhere[path] for path, value in _unsearched(trial))
+
+
+def _unsearched(trial: TrialRecord) -> Iterator[tuple[str, str]]:
+    for path, value in _flat(trial.config):
+        if path not in trial.params:
+            yield path, json.dumps(value, sort_keys=True, default=str)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _level(value: Any) -> Level:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _repeats(record: SearchRecord) -> Iterator[Repeats]:
+    """The trial itself is not among its repeats: it was chosen for its value."""
+    for trial in record.trials:
+        again = record.reruns_of(trial.id, "repeat")
+        values = tuple(run.best_value for run in again if run.best_value is not None)
+        if len(values) > 1:
+            yield Repeats(f"{len(values)} repeats of {trial.id}", values)
