@@ -133,6 +133,11 @@ class Store:
         return self.folder / "leaderboard.csv"
 
     @property
+    def journal_md(self) -> Path:
+        """This search's entry of the journal beside its folder."""
+        return self.folder / "journal.md"
+
+    @property
     def study_db(self) -> Path:
         return self.folder / "study.db"
 

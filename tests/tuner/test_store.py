@@ -158,12 +158,11 @@ def test_a_note_is_taken_while_another_process_has_the_lock(store: Store) -> Non
         Store(store.folder).note("next: more epochs", trial="t0002")
         store.append("note", text="the driver's own")
     assert next(store.notes()) == first
-    notes = store.record().notes
-    assert [(note.text, note.trial) for note in notes] == [
+    assert {(note.text, note.trial) for note in store.record().notes} == {
         ("looks good", None),
         ("next: more epochs", "t0002"),
         ("the driver's own", None),
-    ]
+    }
     assert len(list(store.events())) == 1
 
 
@@ -242,9 +241,9 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
 def test_every_path_lies_in_the_searchs_folder(store: Store) -> None:
     paths = [store.splits, store.search_yaml, store.best_yaml, store.top, store.leaderboard_md, store.leaderboard_csv]
-    paths += [store.study_db, store.ray, store.control, store.events_jsonl, store.notes_jsonl]
+    paths += [store.study_db, store.ray, store.control, store.events_jsonl, store.notes_jsonl, store.journal_md]
     paths += [store.checkpoints("t0001"), store.predictions("t0001")]
     assert {path.relative_to(store.folder).as_posix() for path in paths} == {
         *("splits.csv", "search.yaml", "best.yaml", "top", "leaderboard.md", "leaderboard.csv", "study.db", "ray"),
-        *("control", "events.jsonl", "checkpoints/t0001", "predictions/t0001.npz"),
+        *("control", "events.jsonl", "notes.jsonl", "journal.md", "checkpoints/t0001", "predictions/t0001.npz"),
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from trainable.errors import UserError, nearest
-from tuner.records import SearchRecord
+from tuner.records import Note, SearchRecord
 
 
 def search_facts(search: SearchRecord) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def search_facts(search: SearchRecord) -> dict[str, Any]:
         "best": best.id if best else None,
         "best_value": best.best_value if best else None,
         "data": dict(search.data),
-        "notes": [note.text for note in search.notes],
+        "notes": _notes(search.notes),
     }
 
 
@@ -62,8 +63,13 @@ def trial_facts(search: SearchRecord, id: str) -> dict[str, Any]:
         "peak_memory_gib": trial.peak_memory_gib,
         "trained_parameters": trial.trained_parameters,
         "total_parameters": trial.total_parameters,
+        "notes": _notes(note for note in search.notes if note.trial == trial.id),
         "curve": [
             {"epoch": epoch.epoch, "value": epoch.value, "train_loss": epoch.train_loss, "lr": epoch.lr}
             for epoch in trial.epochs
         ],
     }
+
+
+def _notes(notes: Iterable[Note]) -> list[dict[str, str]]:
+    return [{"time": note.time} | ({"trial": note.trial} if note.trial else {}) | {"text": note.text} for note in notes]

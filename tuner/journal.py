@@ -1,0 +1,123 @@
+"""results/JOURNAL.md: an entry a search, newest first, made of what the searches left; and the notes in it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from filelock import FileLock
+
+from trainable.errors import UserError, nearest
+from tuner.report.journal_entry import Standing, to_entry
+from tuner.store import Store, list_searches, write_atomically
+
+FILE = "JOURNAL.md"
+_MARK = "<!-- Made by tuner"
+_HEAD = f"""{_MARK} of the searches beside it. Edits are lost here: write with `tuner note NAME TEXT`. -->
+
+# Journal
+
+Newest search first. Changes in brackets are from the search's baseline. Times are UTC.
+"""
+_SENTENCES = 3
+"""of a search's conclusions that its entry repeats"""
+
+
+def add_note(store: Store, text: str, trial: str | None = None) -> None:
+    """Write a person's remark on a search, or on one of its trials, also while it runs.
+
+    Raises:
+        UserError: nothing in the text, no such trial, or a folder that cannot be written to.
+    """
+    if not text.strip():
+        raise UserError("note: the text is empty; write what you saw, such as 'next: more epochs'")
+    if trial is not None:
+        search = store.record()
+        ids = [one.id for one in (*search.trials, *search.reruns)]
+        if trial not in ids:
+            raise UserError(f"search {store.name!r} has no trial {trial!r}{nearest(trial, ids)} (it has {len(ids)})")
+    try:
+        store.note(text.strip(), trial)
+    except OSError as error:
+        raise UserError(f"{store.notes_jsonl}: cannot be written ({error.strerror}); the note is not kept") from None
+
+
+def write_journal(results: Path) -> Path:
+    """Make JOURNAL.md of all searches in a results folder; a folder that cannot be read is named at its end.
+
+    Raises:
+        UserError: the file there is not a journal made here, or cannot be written.
+    """
+    path = results / FILE
+    try:
+        with FileLock(results / ".journal.lock"):
+            if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
+                raise UserError(f"{path}: not made by tuner, so it is left as it is; rename it to get a journal")
+            entries, unread = _entries(results)
+            unread = [f"Could not be read: {', '.join(unread)}.\n"] if unread else []
+            write_atomically(path, "\n".join([_HEAD, *entries, *unread]))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+    return path
+
+
+def _entries(results: Path) -> tuple[list[str], list[str]]:
+    """Entries, newest first, and the folders that cannot be read."""
+    entries, unread = [], []
+    for store in list_searches(results):
+        try:
+            entries.append(_entry(store))
+        except OSError as error:
+            unread.append(f"{store.folder.name} ({error.strerror})")
+    return sorted(filter(None, entries), reverse=True), unread
+
+
+def _entry(store: Store) -> str:
+    """A search's entry, made anew only where its folder has changed: there may be hundreds, with long logs.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    sources = (store.events_jsonl, store.notes_jsonl, store.leaderboard_csv, store.conclusions_md)
+    newest = max(path.stat().st_mtime_ns for path in sources if path.exists())
+    kept = store.journal_md
+    if kept.exists() and kept.stat().st_mtime_ns == newest:
+        return kept.read_text(encoding="utf-8")
+    search = store.record()
+    if not search.started:  # another program's events.jsonl
+        return ""
+    name = store.folder.name
+    link = f"{quote(name)}/{store.leaderboard_md.name}" if store.leaderboard_md.exists() else None
+    standing = _standing(store, search.best.id) if search.best else Standing()
+    entry = to_entry(search, name, standing, _conclusions(store), link)
+    if search.status != "running":  # which may end without a word
+        with contextlib.suppress(OSError):  # a copy that saves time
+            write_atomically(kept, entry)
+            # of before the log was read, so that what came in meanwhile is seen the next time
+            os.utime(kept, ns=(newest, newest))
+    return entry
+
+
+def _standing(store: Store, best: str) -> Standing:
+    """Of leaderboard.csv, so that the journal says what the table that it links to says."""
+    if not store.leaderboard_csv.exists():
+        return Standing()
+    with store.leaderboard_csv.open(encoding="utf-8", errors="replace", newline="") as file:
+        rows = {row.get("trial"): row for row in csv.DictReader(file)}
+    tied = tuple(trial for trial, row in rows.items() if trial and trial != best and row.get("tied") == "true")
+    try:
+        interval = float(rows[best]["ci_low"]), float(rows[best]["ci_high"])
+    except (KeyError, TypeError, ValueError):  # no interval, or a table of before there were any
+        return Standing(tied)
+    return Standing(tied, interval)
+
+
+def _conclusions(store: Store) -> list[str]:
+    """The first points of conclusions.md."""
+    if not store.conclusions_md.exists():
+        return []
+    lines = store.conclusions_md.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.removeprefix("- ") for line in lines if line.startswith("- ")][:_SENTENCES]
