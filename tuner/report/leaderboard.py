@@ -19,7 +19,7 @@ _NAMED_FIELDS = ("backbone", "freeze", "head.kind", "schedule.kind", "loss.pos_w
 """config fields that have a column of another name or place"""
 
 CONFIG_COLUMNS = ("backbone", "freeze", "head", "schedule", "pos_weight", "lr")
-_READABLE_METRICS = (
+READABLE_METRICS = (
     "loss",
     "accuracy",
     "precision_macro",
@@ -28,6 +28,7 @@ _READABLE_METRICS = (
     "average_precision_macro",
     "roc_auc_macro",
 )
+"""those that tables for people show, beside the objective"""
 
 
 def rows(search: SearchRecord, top: int | None = None) -> list[Row]:
@@ -191,7 +192,7 @@ def _markdown_table(search: SearchRecord, trials: list[TrialRecord], extra: Mapp
 
 def _readable_metrics(search: SearchRecord) -> list[str]:
     thresholds = (f"{search.metric}@0.5", f"{search.metric}@fitted")
-    return [name for name in (*thresholds, *_READABLE_METRICS) if name != search.metric]
+    return [name for name in (*thresholds, *READABLE_METRICS) if name != search.metric]
 
 
 def config_cells(trial: TrialRecord) -> list[str]:
