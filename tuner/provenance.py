@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,10 +22,10 @@ PACKAGES = (
 )
 
 
-def versions() -> dict[str, str]:
-    """Package -> version, and Python's."""
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Package -> version of those that are installed, and Python's."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

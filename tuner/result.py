@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainable.config import TrialConfig, parse_config
-from trainable.errors import UserError
 from tuner.config import SearchConfig, parse_options
-from tuner.records import SearchRecord, TrialRecord
+from tuner.records import SearchRecord
 from tuner.report.leaderboard import rows, to_markdown
 from tuner.run import run_search
+from tuner.shipping.chosen import choose_model, choose_trial
+from tuner.shipping.exporting import Export, export_model
 from tuner.store import Store
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Result:
     @property
     def best(self) -> TrialConfig:
         """The best trial's config."""
-        return parse_config(dict(self._trial(None).config))
+        return parse_config(dict(choose_trial(self.record, None).config))
 
     def frame(self) -> pd.DataFrame:
         """The leaderboard, a row a trial, with the columns of leaderboard.csv."""
@@ -43,31 +44,30 @@ class Result:
 
         return pd.DataFrame(rows(self.record))
 
-    def model(self, trial: str | None = None) -> TrainedModel:
-        """The model of a trial's best epoch; None: of the best trial.
+    def model(self, trial: str | None = None, *, retrained: bool = False) -> TrainedModel:
+        """The model of a trial's best epoch (None: of the best trial), or the latest that was retrained.
 
         Raises:
-            UserError: no trial has finished, there is no such trial, or its checkpoint is gone.
+            UserError: no trial has finished, there is no such trial or model, or its checkpoint is gone.
         """
+        from trainable.devices import trial_device
         from trainable.predict import load_model
-        from trainable.train import trial_device
 
-        return load_model(self.store.checkpoints(self._trial(trial).id) / "best.pt", trial_device())
+        return load_model(choose_model(self.store, trial, retrained=retrained).checkpoint, trial_device())
+
+    def export(self, out: str | Path | None = None, trial: str | None = None, *, retrained: bool = False) -> Export:
+        """Files that need no search: ONNX, torch.export and a model card, in a new folder.
+
+        Raises:
+            UserError: as `model`, the folder exists, or images or libraries are missing.
+            DisagreementError: a file does not say what the model says.
+        """
+        chosen = choose_model(self.store, trial, retrained=retrained)
+        return export_model(self.store, chosen, None if out is None else Path(out))
 
     def predict(self, images: Sequence[Path | str]) -> list[Prediction]:
         """Labels and probabilities of image files by the best model."""
         return list(self.model().predict([Path(image) for image in images]))
-
-    def _trial(self, id: str | None) -> TrialRecord:
-        if id is None:
-            best = self.record.best
-            if best is None:
-                raise UserError(f"search {self.store.name!r}: no trial has finished yet")
-            return best
-        found = next((trial for trial in self.record.trials if trial.id == id), None)
-        if found is None:
-            raise UserError(f"search {self.store.name!r} has no trial {id!r}; `tuner leaderboard` lists them")
-        return found
 
     def __repr__(self) -> str:
         return to_markdown(self.record, top=10)

@@ -6,9 +6,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from trainable.errors import UserError
+from trainable.errors import DivergedError, UserError
 from tuner.cli.app import EXIT_FAILED, app
 from tuner.cli.options import DEFAULT_RESULTS, Name, Results
+
+Trial = Annotated[str | None, typer.Option(help="whose model; default: the best trial's")]
+IsRetrained = Annotated[bool, typer.Option("--retrained", help="the model that `tuner retrain` made")]
 
 
 @app.command()
@@ -29,7 +32,6 @@ def train(
         raise UserError(f"{file}: --verify needs a file with a result, such as best.yaml")
     found = require_weights([rerun.config.backbone])[rerun.config.backbone] if rerun.config.pretrained else None
     folder = out or Path(f"{file.stem}-trained")
-    from trainable.train import DivergedError
 
     def tell(report: Any) -> None:
         print(
@@ -55,15 +57,45 @@ def train(
 
 @app.command()
 def predict(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="a search's name or folder, or an exported model.onnx or model.pt2")],
     images: Annotated[list[Path], typer.Argument(help="image files, or folders of them")],
     results: Results = DEFAULT_RESULTS,
-    trial: Annotated[str | None, typer.Option(help="default: the best")] = None,
+    trial: Trial = None,
+    retrained: IsRetrained = False,
     format: Annotated[Literal["csv", "json"], typer.Option()] = "csv",
 ) -> None:
-    """Label images by a search's best model: thresholds applied, probabilities beside."""
+    """Label images by a search's best model, or an exported one: thresholds applied, probabilities beside."""
+    from trainable.exported import is_exported, read_exported
     from tuner.report.predicted import FORMATS, image_files
     from tuner.result import load
 
-    model = load(name, results).model(trial)
-    print(FORMATS[format](model.predict(image_files(images)), model.labels), end="")
+    file = Path(name)
+    if is_exported(file) and (trial or retrained):
+        raise UserError(f"{file}: is one model, so --trial and --retrained choose nothing; leave them out")
+    found = image_files(images)
+    model = read_exported(file) if is_exported(file) else load(name, results).model(trial, retrained=retrained)
+    print(FORMATS[format](model.predict(found), model.labels), end="")
+
+
+@app.command()
+def export(
+    name: Name,
+    results: Results = DEFAULT_RESULTS,
+    trial: Trial = None,
+    retrained: IsRetrained = False,
+    out: Annotated[Path | None, typer.Option(help="new folder; default: export/<trial> in the search's")] = None,
+) -> None:
+    """Write a model as ONNX and torch.export files that need no search, checked on real images, with a model card."""
+    from tuner.result import load
+
+    result = load(name, results)
+    from trainable.export import DisagreementError
+
+    try:
+        done = result.export(out, trial, retrained=retrained)
+    except DisagreementError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
+    for file, difference in done.checked.differences.items():
+        print(f"{done.folder / file}: differs from torch by at most {difference:.1e} on {done.checked.images} images")
+    print(f"{done.folder / 'MODEL_CARD.md'}: what it does, how well, and how to run it")
