@@ -1,9 +1,11 @@
 """What searches say side by side and over time."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trainable.errors import UserError
 from tuner.cli.app import app
 from tuner.cli.options import DEFAULT_RESULTS, Name, Results
 
@@ -23,3 +25,29 @@ def note(
     add_note(store, text, trial)
     print(f"noted in {store.notes_jsonl}")
     write_journal(store.folder.parent)
+
+
+@app.command()
+def conclude(
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE.csv|NAME", help="a CSV file with a row for each run; or a search")
+    ],
+    metric: Annotated[str | None, typer.Option(help="the table's column to explain; default: its first metric")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="a column that is no setting; may be repeated")] = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Say in words what a table of runs supports, and what it does not."""
+    from tuner.conclusions.conclude import conclude_table, conclusions_of
+    from tuner.evidence.gathering import gather
+    from tuner.store import Store
+
+    if table.lower().endswith(".csv") or Path(table).is_file():
+        print(conclude_table(table, metric, ignore or ()), end="")
+        return
+    if metric is not None or ignore:
+        raise UserError("--metric and --ignore read the columns of a CSV file; a search knows its objective and axes")
+    from tuner.ray_backend.importance import stored_importances
+
+    store = Store.open(table, results)
+    record = store.record()
+    print(conclusions_of(record, gather(store, record), stored_importances(store, record)), end="")

@@ -13,14 +13,13 @@ from tuner.records import Direction
 
 Role = Literal["objective", "metric", "setting", "ignored"]
 
-_METRICS = frozenset(
-    "accuracy acc balanced_accuracy subset_accuracy exact_match top1 top5 precision recall sensitivity specificity "
-    "fbeta ap map average_precision auc roc_auc pr_auc auroc auprc kappa mcc iou miou dice jaccard score objective "
-    "error error_rate err mae mse rmse brier perplexity loss".split()
+_METRICS = re.compile(
+    r"(balanced_|subset_)?accuracy|acc|exact_match|top\d+|precision|recall|sensitivity|specificity|fbeta|f\d+([._]\d+)?"
+    r"|ap|map|average_precision|(roc_|pr_)?auc|auroc|auprc|kappa|mcc|m?iou|dice|jaccard|score|objective"
+    r"|error(_rate)?|err|mae|mse|rmse|brier|perplexity|(.*_)?loss"
 )
-_F_BETA = re.compile(r"f\d+([._]\d+)?")
 _LOWER_IS_BETTER = re.compile(r"(^|_)(\w*loss|error(_rate)?|err|mae|mse|rmse|brier|perplexity)(_|$)")
-_AFFIXES = frozenset("val valid validation test best final train macro micro weighted samples mean pct percent".split())
+_AFFIX = re.compile(r"val|valid|validation|test|best|final|train|macro|micro|weighted|samples|mean|pct|percent")
 _PERCENT = re.compile(r"(^|_)(pct|percent)(_|$)")
 
 _REMARKS = re.compile(
@@ -143,7 +142,9 @@ def _numbers_rows(name: str, cells: Mapping[str, Sequence[str]]) -> bool:
     """Whether a first column counts 1, 2, 3, ... (or from 0), though not by name a setting that happens to."""
     numbers = sorted(levels_of(cells[name]), key=str)
     counted = [sorted(range(start, start + len(numbers)), key=str) for start in (0, 1)]
-    return name == next(iter(cells)) and len(numbers) > 2 and numbers in counted and not _SETTINGS.fullmatch(_plain(name))
+    return (
+        name == next(iter(cells)) and len(numbers) > 2 and numbers in counted and not _SETTINGS.fullmatch(_plain(name))
+    )
 
 
 def _is_metric(name: str, cells: Sequence[str]) -> bool:
@@ -152,8 +153,8 @@ def _is_metric(name: str, cells: Sequence[str]) -> bool:
 
 
 def _names_metric(name: str) -> bool:
-    base = "_".join(part for part in _plain(name).split("_") if part not in _AFFIXES)
-    return base in _METRICS or bool(_F_BETA.fullmatch(base)) or base.endswith("_loss")
+    base = "_".join(part for part in _plain(name).split("_") if not _AFFIX.fullmatch(part))
+    return bool(_METRICS.fullmatch(base))
 
 
 def _plain(name: str) -> str:

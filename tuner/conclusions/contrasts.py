@@ -94,8 +94,8 @@ def _fit(cells: Sequence[Cell], levels: Sequence[Level], grain: float) -> _Fit:
     centred, design = _centred(values[:, None], groups)[:, 0], _centred(design, groups)
 
     normal = design.T @ design
-    spread = np.linalg.pinv(normal, rcond=_TINY, hermitian=True)
-    effects = spread @ (design.T @ centred)
+    spread = np.asarray(np.linalg.pinv(normal, rcond=_TINY, hermitian=True), dtype=np.float64)
+    effects: Array = spread @ (design.T @ centred)
     # The projection onto differences that can be told is I - 1/m within each linked set of m levels and 0 across.
     projection = spread @ normal
     degrees = len(cells) - len(number) - round(float(np.trace(projection)))

@@ -13,8 +13,8 @@ import numpy as np
 from tuner.conclusions.contrasts import Cell, Contrast, level_contrasts
 from tuner.conclusions.runs import Level, Run, Runs, is_number
 
-FEWEST_RANKED = 5
-"""runs below which a rank correlation is not worth telling"""
+FEWEST_ASSOCIATED = 5
+"""runs below which an association is not worth telling"""
 FEWEST_FOR_INTERVAL = 10
 """runs below which the interval of a rank correlation is too rough"""
 
@@ -92,7 +92,7 @@ def _finding(runs: Runs, setting: str) -> Finding:
     rows = [row for row in (_as_compared(runs, row, setting) for row in runs.rows) if setting in row.settings]
     levels = _in_order({row.settings[setting] for row in rows})
     if len(levels) < 2:
-        return Untold(setting, "has one level" if levels else "is nowhere set")
+        return Untold(setting, "one level" if levels else f"in no {runs.noun}")
     if runs.design == "adaptive":
         return _association(runs, rows, setting, levels)
     cells = _matched_cells(rows, setting)
@@ -104,9 +104,11 @@ def _finding(runs: Runs, setting: str) -> Finding:
         return matched if certain and 2 * len(cells) >= len(rows) else _of_drawn(runs, rows, setting)
     if certain:
         return matched
-    if len(levels) > 2 and all(map(is_number, levels)) and len(rows) >= FEWEST_RANKED:
+    if len(levels) > 2 and all(map(is_number, levels)) and len(rows) >= FEWEST_ASSOCIATED:
         return _association(runs, rows, setting, levels)
-    return matched if contrasts else Untold(setting, f"no two {runs.noun}s differ in it alone")
+    if groups == 1:
+        return matched
+    return Untold(setting, f"{'too few' if groups else 'no two'} {runs.noun}s differ in it alone")
 
 
 def _of_drawn(runs: Runs, rows: list[Run], setting: str) -> Finding:
@@ -114,11 +116,14 @@ def _of_drawn(runs: Runs, rows: list[Run], setting: str) -> Finding:
     drawn = [row for row in rows if row.drawn]
     levels = _in_order({row.settings[setting] for row in drawn})
     if len(levels) < 2:
-        return Untold(setting, "has one level among the trials that were drawn")
+        return Untold(setting, f"one level among {runs.noun}s that were drawn")
     if len(levels) > 2 and all(map(is_number, levels)):
         return _association(runs, drawn, setting, levels)
     cells: list[Cell] = [((), row.settings[setting], row.value) for row in drawn]
-    return Effect(setting, tuple(_contrasts(runs, cells, levels)), 0, len(drawn))
+    contrasts = _contrasts(runs, cells, levels)
+    if contrasts[0].error is None:
+        return Untold(setting, f"only {len(drawn)} {runs.noun}s were drawn")
+    return Effect(setting, tuple(contrasts), 0, len(drawn))
 
 
 def _as_compared(runs: Runs, row: Run, setting: str) -> Run:
@@ -170,21 +175,27 @@ def _contrasts(runs: Runs, cells: Sequence[Cell], levels: Sequence[Level]) -> li
 
 def _association(runs: Runs, rows: Sequence[Run], setting: str, levels: Sequence[Level]) -> Association | Untold:
     values = [row.value for row in rows]
+    if len(rows) < FEWEST_ASSOCIATED:
+        return Untold(setting, f"only {len(rows)} {runs.noun}s")
     if len(set(values)) < 2:
-        return Untold(setting, f"all {len(rows)} {runs.noun}s have the same value")
+        return Untold(setting, f"the same value in all {len(rows)} {runs.noun}s")
     if len(levels) > 2 and all(map(is_number, levels)):
-        if len(rows) < FEWEST_RANKED:
-            return Untold(setting, f"only {len(rows)} {runs.noun}s")
         found = _gain(runs, _rank_correlation([float(row.settings[setting]) for row in rows], values))
         low, high = _interval(found, len(rows)) if runs.design == "random" else (None, None)
         return Association(setting, len(rows), found, low, high, strength=found**2)
     of_level = {level: [row.value for row in rows if row.settings[setting] == level] for level in levels}
     means = [(level, sum(found) / len(found), len(found)) for level, found in of_level.items()]
-    mean = sum(values) / len(values)
-    between = sum(count * (of - mean) ** 2 for _, of, count in means)
     best_first = tuple(sorted(means, key=lambda row: -_gain(runs, row[1])))
-    strength = between / sum((value - mean) ** 2 for value in values)
-    return Association(setting, len(rows), means=best_first, strength=strength)
+    return Association(setting, len(rows), means=best_first, strength=_share_explained(list(of_level.values())))
+
+
+def _share_explained(levels: Sequence[Sequence[float]]) -> float:
+    """Share of the variance between levels, less what as many levels have by chance (epsilon squared); 0 or more."""
+    values = [value for found in levels for value in found]
+    if len(values) <= len(levels):
+        return 0.0
+    within = sum(len(found) * float(np.var(found)) for found in levels) / (len(values) - len(levels))
+    return max(0.0, 1 - within / float(np.var(values, ddof=1)))
 
 
 def _rank_correlation(levels: Sequence[float], values: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from trainable.errors import UserError
 from tuner.conclusions.columns import Column, decimals_of, direction_of, in_percent, levels_of, read_columns, score
-from tuner.conclusions.runs import Level, Repeats, Run, Runs
+from tuner.conclusions.runs import Level, Repeats, Run, Runs, named
 
 BACKBONES = ("backbone", "model", "architecture", "arch", "network")
 """names of columns that say whose blocks are frozen"""
@@ -58,7 +59,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8 text; save the table as CSV in UTF-8") from None
     first = text.partition("\n")[0]
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=max(",;\t", key=first.count))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     try:
         lines = [(reader.line_num, line) for line in reader if any(cell.strip() for cell in line)]
     except csv.Error as error:
@@ -90,7 +91,9 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
         raise UserError(*(f"{path}: column {name!r} is there more than once; rename one" for name in twice))
 
 
-def _runs(by_name: Mapping[str, Sequence[str]], objective: str, settings: Sequence[str]) -> tuple[Runs, tuple[str, ...]]:
+def _runs(
+    by_name: Mapping[str, Sequence[str]], objective: str, settings: Sequence[str]
+) -> tuple[Runs, tuple[str, ...]]:
     levels = {name: levels_of(by_name[name]) for name in settings}
     scores = [score(cell) for cell in by_name[objective]]
     rows = tuple(
@@ -111,9 +114,7 @@ def _runs(by_name: Mapping[str, Sequence[str]], objective: str, settings: Sequen
         repeats=tuple(_repeats(rows)),
         noun="row",
     )
-    unscored = [
-        f"row {at + 1}: {by_name[objective][at].strip()!r}" for at, value in enumerate(scores) if value is None
-    ]
+    unscored = [f"row {at + 1}: {by_name[objective][at].strip()!r}" for at, value in enumerate(scores) if value is None]
     return runs, tuple(unscored)
 
 
@@ -127,6 +128,6 @@ def _repeats(rows: Sequence[Run]) -> Iterator[Repeats]:
         equal[frozenset(row.settings.items())].append(row)
     for found in equal.values():
         if len(found) > 1:
-            told = ", ".join(f"{name} {level}" for name, level in found[0].settings.items())
+            told = ", ".join(f"{name} {named(level)}" for name, level in found[0].settings.items())
             what = f"{len(found)} rows with {told}" if told else f"all {len(found)} rows"
             yield Repeats(what, tuple(row.value for row in found))

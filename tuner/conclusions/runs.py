@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tuner.records import Direction
+from tuner.report import table
 
 Level = str | int | float
 """a setting's value"""
@@ -77,3 +78,9 @@ class Runs:
 def is_number(level: Level) -> bool:
     """Whether a level has a size and not only a name."""
     return not isinstance(level, str)
+
+
+def named(level: Level) -> str:
+    """A level as a sentence tells it; a sign that stands for one is quoted."""
+    text = table.short(level)
+    return text if any(map(str.isalnum, text)) else repr(text)
