@@ -30,7 +30,7 @@ class Average:
         every: Literal["step", "epoch"] = "step",
         from_epoch: int = 1,
     ) -> None:
-        """An average of `classifier.suffix_module`, kept in `averaged`; without one, of nothing.
+        """An average of `classifier.suffix`, kept in `averaged`; without one, of nothing.
 
         Args:
             every: what it takes the weights after.
@@ -38,20 +38,20 @@ class Average:
         """
         self._classifier = classifier
         self._averaged = averaged
+        self._with_average = classifier.with_suffix(averaged.module.children()) if averaged else classifier
         self._every = every
         self._from_epoch = from_epoch
 
     @property
     def scored(self) -> Classifier:
         """The averaged classifier once it has begun, else the plain one."""
-        if self._averaged is None or not self._averaged.n_averaged:
-            return self._classifier
-        return self._classifier.with_suffix(self._averaged.module)
+        begun = self._averaged is not None and self._averaged.n_averaged > 0
+        return self._with_average if begun else self._classifier
 
     def after_step(self) -> None:
         """Take in the weights after an optimiser step."""
         if self._averaged and self._every == "step":
-            self._averaged.update_parameters(self._classifier.suffix_module)
+            self._averaged.update_parameters(self._classifier.suffix)
 
     def after_epoch(self, epoch: int, features: Iterable[torch.Tensor]) -> None:
         """Take in the weights after an epoch of the stage (from 1), and estimate the suffix's BatchNorm for them.
@@ -64,7 +64,7 @@ class Average:
             return
         from torch.optim.swa_utils import update_bn
 
-        self._averaged.update_parameters(self._classifier.suffix_module)
+        self._averaged.update_parameters(self._classifier.suffix)
         if not self._classifier.batch_norm_frozen:
             update_bn(features, self._averaged)
 
@@ -96,7 +96,7 @@ class StochasticWeightAveraging(Strict):
     def build(self, classifier: Classifier, epochs: int) -> Average:
         from torch.optim.swa_utils import AveragedModel
 
-        averaged = AveragedModel(classifier.suffix_module)
+        averaged = AveragedModel(classifier.suffix)
         return Average(classifier, averaged, "epoch", from_epoch=math.floor(self.start * epochs) + 1)
 
 
@@ -110,8 +110,8 @@ class ExponentialMovingAverage(Strict):
     def build(self, classifier: Classifier, epochs: int) -> Average:  # noqa: ARG002
         from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-        weigh = get_ema_multi_avg_fn(self.decay)
-        return Average(classifier, AveragedModel(classifier.suffix_module, multi_avg_fn=weigh, use_buffers=True))
+        weigh = get_ema_multi_avg_fn(self.decay)  # type: ignore[no-untyped-call]
+        return Average(classifier, AveragedModel(classifier.suffix, multi_avg_fn=weigh, use_buffers=True))
 
 
 Averaging = Annotated[

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -81,18 +82,30 @@ class Classifier(nn.Module):
             x = block(x)
         return self.neck(x) if self.wholly_frozen else x
 
-    def suffix(self, x: torch.Tensor) -> torch.Tensor:
-        """Output of `prefix` -> logits `[n, labels]`."""
-        if not self.wholly_frozen:
-            x = _channels_last(x)
-            for block in self.blocks[self.frozen :]:
-                x = block(x)
-            x = self.neck(x)
-        return self.head(x)  # type: ignore[no-any-return]
+    @property
+    def suffix(self) -> Suffix:
+        """What is trained, as a module: output of `prefix` -> logits `[n, labels]`."""
+        return Suffix(*self.trained_backbone, self.head)
+
+    def with_suffix(self, suffix: Iterable[nn.Module]) -> Classifier:
+        """A classifier of the same frozen modules, shared, with modules like those of its suffix in their place."""
+        frozen = {id(part): part for part in self._frozen_parts}
+        trained = {id(own): other for own, other in zip(self.suffix, suffix, strict=True)}
+        return copy.deepcopy(self, frozen | trained)  # which copies nothing that its memo holds
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """`[n, 3, size, size]` in 0..1 -> logits `[n, labels]`."""
-        return self.suffix(self.prefix(images))
+        logits: torch.Tensor = self.suffix(self.prefix(images))
+        return logits
+
+
+class Suffix(nn.Sequential):
+    """Trained blocks, the neck with them, and the head, one after the other."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Output of the prefix, `[n, ...]` -> logits `[n, labels]`."""
+        logits: torch.Tensor = super().forward(_channels_last(x))  # type: ignore[no-untyped-call]
+        return logits
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,10 @@ class UserError(ValueError):
         self.mistakes = mistakes
 
 
+class DivergedError(Exception):
+    """The loss is no longer a number: a bad config, not a fault."""
+
+
 def nearest(given: str, valid: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the valid name closest to a mistyped one, or an empty string."""
     close = difflib.get_close_matches(given, list(valid), n=1, cutoff=0.6)

@@ -38,6 +38,8 @@ class Evaluation:
     per_label: dict[str, dict[str, float]]
     labels_left_out: list[str]
     """labels without a positive in the split, left out of means over labels"""
+    decisions: npt.NDArray[np.uint8]
+    """`[n, labels]` of 0 and 1: what the metrics were computed on"""
 
 
 def split_logits(classifier: Classifier, features: PrefixFeatures, images: npt.NDArray[np.int64]) -> torch.Tensor:
@@ -89,7 +91,8 @@ class Evaluator:
         found = scores(predictions, self._names)
         left_out = [label for label, here in zip(self._data.labels, predictions.present, strict=True) if not here]
         per_label = label_scores(predictions, self._data.labels)
-        return Evaluation(found[self._objective.metric], found | extra, thresholds, per_label, left_out)
+        decisions = predictions.decisions.numpy().astype(np.uint8)
+        return Evaluation(found[self._objective.metric], found | extra, thresholds, per_label, left_out, decisions)
 
     def _objective_of(self, predictions: Predictions) -> float:
         return scores(predictions, [self._objective.metric])[self._objective.metric]
@@ -129,8 +132,13 @@ def _arrays(predictions: Predictions) -> tuple[npt.NDArray[np.float64], npt.NDAr
     return predictions.probabilities.double().numpy(), predictions.targets.long().numpy()
 
 
-def save_predictions(path: Path, logits: torch.Tensor, data: ImageDataset, split: str) -> None:
-    """Write a split's logits `[n, labels]` with image ids, targets and label names; a killed writer leaves no half."""
+def save_predictions(
+    path: Path, logits: torch.Tensor, decisions: npt.NDArray[np.uint8], data: ImageDataset, split: str
+) -> None:
+    """Write a split's logits and decisions, both `[n, labels]`, with image ids, targets and label names.
+
+    A killed writer leaves no half.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     images = data.split[split]
     partial = path.with_suffix(".partial")
@@ -138,6 +146,7 @@ def save_predictions(path: Path, logits: torch.Tensor, data: ImageDataset, split
         np.savez(
             file,
             logits=logits.numpy(),
+            decisions=decisions,
             targets=data.targets[images],
             ids=np.array([data.ids[image] for image in images]),
             labels=np.array(data.labels),

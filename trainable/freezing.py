@@ -72,10 +72,21 @@ def _padded_prefix(classifier: Classifier, images: torch.Tensor) -> torch.Tensor
     return classifier.prefix(torch.cat([images, padding]))[: len(images)]
 
 
-def parameter_groups(classifier: Classifier, lr: float, head_lr: float, weight_decay: float) -> ParameterGroups:
-    """Trained parameters as optimiser groups: backbone and head at their rates, decay on matrices only."""
+def parameter_groups(
+    classifier: Classifier, lr: float, head_lr: float, weight_decay: float, block_lr_decay: float = 1.0
+) -> ParameterGroups:
+    """Trained parameters as optimiser groups: blocks and head at their rates, decay on matrices only.
+
+    The last block (the neck with it) comes first, at `lr`; each block before it at `block_lr_decay` times the rate of
+    the one after it.
+    """
+    by_rate: dict[float, list[nn.Module]] = {}
+    last = len(classifier.blocks) - 1
+    for place, module in enumerate(classifier.trained_backbone, start=classifier.frozen):
+        by_rate.setdefault(lr * block_lr_decay ** max(0, last - place), []).append(module)
     groups: ParameterGroups = []
-    for modules, rate in ((classifier.trained_backbone, lr), ([classifier.head], head_lr)):
+    of_blocks = [(by_rate[rate], rate) for rate in sorted(by_rate, reverse=True)]
+    for modules, rate in [*of_blocks, ([classifier.head], head_lr)]:
         for decays, decay in ((True, weight_decay), (False, 0.0)):
             chosen = [p for p in _parameters(modules) if p.requires_grad and (p.ndim >= 2) == decays]
             if chosen:

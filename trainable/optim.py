@@ -81,10 +81,11 @@ class Stepper:
         if self._scheduler and self._every == "step":
             self._scheduler.step()
 
-    def after_epoch(self, val_loss: float) -> None:
+    def after_epoch(self, val_loss: float | None) -> None:
+        """None: there is no validation, and a schedule that watches it stays where it is."""
         if self._scheduler and self._every == "epoch":
             self._scheduler.step()
-        elif self._scheduler and self._every == "loss":
+        elif self._scheduler and self._every == "loss" and val_loss is not None:
             self._scheduler.step(val_loss)  # type: ignore[arg-type]  # ReduceLROnPlateau takes the loss, not an epoch
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,6 +94,13 @@ class Stepper:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._scheduler:
             self._scheduler.load_state_dict(state)
+
+
+def set_learning_rate(optimizer: optim.Optimizer, lr: float) -> None:
+    """Give the first group this learning rate, and the others theirs in proportion."""
+    first = optimizer.param_groups[0]["lr"]
+    for group in optimizer.param_groups:
+        group["lr"] = lr if group["lr"] == first else group["lr"] * (lr / first)
 
 
 class ConstantSchedule(Strict):

@@ -16,12 +16,12 @@ from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
 from trainable.data.features import PrefixFeatures
 from trainable.errors import UserError
-from trainable.evaluation import Evaluation, Evaluator, split_logits
+from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_logits
 from trainable.freezing import blocks_to_freeze
 from trainable.labelling import BATCH_IMAGES, Pixels, Prediction, label_files
 from trainable.metrics import Objective
+from trainable.stages import stage_of
 from trainable.task import Task
-from trainable.train import stage_of
 from trainable.weights import Weights, require_weights
 
 if TYPE_CHECKING:
@@ -106,8 +106,17 @@ def load_model(checkpoint: Path, device: torch.device, weights: Weights | None =
     )
 
 
-def score_test(model: TrainedModel, data: ImageDataset, objective: Objective) -> Evaluation:
-    """The model's scores on the test split, decided by the thresholds that validation gave (rule 2)."""
+def score_test(
+    model: TrainedModel, data: ImageDataset, objective: Objective, predictions: Path | None = None
+) -> Evaluation:
+    """The model's scores on the test split, decided by the thresholds that validation gave (rule 2).
+
+    Args:
+        predictions: where to write logits and decisions, as training does for validation.
+    """
     features = PrefixFeatures(model.classifier, data, model.device)
     logits = split_logits(model.classifier, features, data.split["test"])
-    return Evaluator(model.config, data, objective).test(logits, list(model.thresholds))
+    evaluation = Evaluator(model.config, data, objective).test(logits, list(model.thresholds))
+    if predictions:
+        save_predictions(predictions, logits, evaluation.decisions, data, "test")
+    return evaluation

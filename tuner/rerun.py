@@ -35,7 +35,7 @@ class Rerun:
     objective: Objective
     threads: int
     expected: float | None = None
-    epochs_run: int | None = None
+    epochs_run: float | None = None
     data_hash: str | None = None
     weights_sha256: str | None = None
 
@@ -46,7 +46,7 @@ class Outcome:
 
     value: float
     """the objective at its best epoch"""
-    best_epoch: int
+    best_epoch: float
     difference: float | None
     """from what the file says; None where it says nothing"""
 
@@ -104,7 +104,8 @@ def run_again(rerun: Rerun, out: Path, weights: Weights | None, listen: Callable
     import torch
 
     from trainable.data.dataset import open_dataset
-    from trainable.train import TrialFiles, TrialJob, train_trial, trial_device
+    from trainable.devices import trial_device
+    from trainable.train import TrialFiles, TrialJob, train_trial
 
     for stage in rerun.config.plan:
         blocks_to_freeze(stage.freeze or 0, count_blocks(rerun.config.backbone), rerun.config.backbone)

@@ -9,7 +9,7 @@ from small_data import small_dataset
 from small_trials import equal_states, job_of, reports_of, small_config
 from torch import nn
 
-import trainable.train
+import trainable.learner
 from trainable.backbones import backbone_facts, build_model
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
@@ -37,7 +37,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[Classifier]:
         classifiers.append(build_classifier(*given))  # type: ignore[arg-type]
         return classifiers[-1]
 
-    monkeypatch.setattr(trainable.train, "build_classifier", keep)
+    monkeypatch.setattr(trainable.learner, "build_classifier", keep)
     return classifiers
 
 

@@ -154,9 +154,13 @@ def test_logits_are_of_plain_views_in_order(frozen: int) -> None:
 
 def test_predictions_are_saved_with_what_they_are_of(tmp_path: Path) -> None:
     path = tmp_path / "predictions" / "t0001.npz"
-    save_predictions(path, noisy_logits(), DATA, "val")
+    logits = noisy_logits()
+    decisions = (logits.sigmoid() >= 0.4).numpy().astype(np.uint8)
+    save_predictions(path, logits, decisions, DATA, "val")
     saved = np.load(path)
     assert np.array_equal(saved["logits"], noisy_logits().numpy())
+    assert np.array_equal(saved["decisions"], decisions)
+    assert saved["decisions"].dtype == np.uint8
     assert np.array_equal(saved["targets"], DATA.targets[DATA.split["val"]])
     assert saved["ids"].tolist() == [DATA.ids[image] for image in DATA.split["val"]]
     assert saved["labels"].tolist() == ["red", "green", "blue"]

@@ -19,11 +19,12 @@ import trainable.train
 from trainable.checkpoint import load_checkpoint
 from trainable.classifier import build_classifier
 from trainable.config import parse_config
-from trainable.errors import UserError
+from trainable.errors import DivergedError, UserError
 from trainable.evaluation import Evaluation, Evaluator
 from trainable.losses import unweighted_loss
 from trainable.metrics import REPORTED
-from trainable.train import DivergedError, EpochReport, stage_of
+from trainable.stages import stage_of
+from trainable.train import EpochReport
 from trainable.weights import Weights
 
 SGD = {"kind": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 1e-3, "head_lr_multiplier": 3.0}

@@ -44,7 +44,7 @@ class PrefixFeatures:
         """Features `[n, ...]` of unaugmented images, by their indices in the data set."""
         new = images[~self._known[images]]
         if len(new):
-            features = self._compute(self._pixels(new))
+            features = self.of(self.pixels(new, "none", epoch=1))
             if self._kept is None:
                 self._kept = self._room_for(features)
             if self._kept is None:
@@ -63,15 +63,17 @@ class PrefixFeatures:
 
     def view(self, images: Indices, augment: Augment, epoch: int) -> torch.Tensor:
         """Features of the images' augmented views of an epoch (from 1)."""
-        policy = AUGMENTS[augment]
-        if not policy.draws:
+        if not AUGMENTS[augment].draws:
             return self.plain(images)
+        return self.of(self.pixels(images, augment, epoch))
+
+    def pixels(self, images: Indices, augment: Augment, epoch: int) -> torch.Tensor:
+        """The images' augmented views of an epoch (from 1) themselves, float `[n, 3, size, size]` in 0..1."""
+        policy = AUGMENTS[augment]
         draws = torch.from_numpy(keyed_uniform(self._data.data_seed, epoch, images, policy.draws))
-        return self._compute(policy.apply(self._pixels(images), draws.to(self._device)))
+        stored = torch.from_numpy(self._data.batch(images)).to(self._device)
+        return policy.apply(stored, draws.to(self._device)).permute(0, 3, 1, 2).float() / 255
 
-    def _pixels(self, images: Indices) -> torch.Tensor:
-        return torch.from_numpy(self._data.batch(images)).to(self._device)
-
-    def _compute(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 `[n, size, size, 3]` -> features."""
-        return frozen_features(self._classifier, pixels.permute(0, 3, 1, 2).float() / 255)
+    def of(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Features of pictures in 0..1, `[n, 3, size, size]`, which need not be in the data set."""
+        return frozen_features(self._classifier, pixels)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from small_data import small_dataset
 from small_trials import CPU, job_of, numbers, reports_of, small_config
 
-import trainable.train
+import trainable.learner
 from trainable.augment import AUGMENTS, Augment
 from trainable.classifier import Classifier, build_classifier
 from trainable.data.features import PrefixFeatures
@@ -158,6 +158,6 @@ def test_a_trial_is_the_same_with_and_without_memory(
 ) -> None:
     config = small_config(backbone=backbone, pretrained=True, freeze=freeze)
     remembered = reports_of(job_of(config, tmp_path / "remembered", weights=weights_of(backbone)))
-    monkeypatch.setattr(trainable.train, "PrefixFeatures", functools.partial(PrefixFeatures, remembered_gib=0.0))
+    monkeypatch.setattr(trainable.learner, "PrefixFeatures", functools.partial(PrefixFeatures, remembered_gib=0.0))
     computed = reports_of(job_of(config, tmp_path / "computed", weights=weights_of(backbone)))
     assert numbers(remembered) == numbers(computed)

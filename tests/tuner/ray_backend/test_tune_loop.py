@@ -146,7 +146,7 @@ def tune_trial(error: Exception | None = None) -> Any:
     return SimpleNamespace(config={"trial": "t0001"}, get_pickled_error=lambda: error, ERROR="ERROR", status="RUNNING")
 
 
-def result(epoch: int, value: float = 0.9, status: str = "running") -> dict[str, Any]:
+def result(epoch: float, value: float = 0.9, status: str = "running") -> dict[str, Any]:
     return {"report": json.dumps({"epoch": epoch, "value": value, "status": status})}
 
 
@@ -170,6 +170,12 @@ def test_a_result_is_reported_once(driver: Any, reporter: _Reporter) -> None:
     assert reporter.on_trial_result(None, tune_trial(), result(2, value=0.1)) == TrialScheduler.STOP
     reporter.on_trial_complete(None, tune_trial(), result(2, value=0.1))
     assert driver.told == [("report", "t0001", 1), ("report", "t0001", 2), ("end", "t0001", "pruned", None)]
+
+
+def test_parts_of_an_epoch_are_reported_once_too(driver: Any, reporter: _Reporter) -> None:
+    for epoch in (0.25, 0.25, 0.5, 0.25, 1, 0.5, 2):
+        reporter.on_trial_result(None, tune_trial(), result(epoch))
+    assert driver.told == [("report", "t0001", epoch) for epoch in (0.25, 0.5, 1, 2)]
 
 
 def test_the_last_epoch_comes_with_the_end(driver: Any, reporter: _Reporter) -> None:
