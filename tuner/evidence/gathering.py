@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tuner.records import SearchRecord
+import numpy as np
+
+from tuner.evidence.bootstrap import Bootstrap, Resampled
+from tuner.evidence.comparison import Chance, better_rows, seed_variance
+from tuner.evidence.weighted import Floats
+from tuner.records import SearchRecord, TrialRecord
 from tuner.store import Store
 
 Split = Literal["val", "test"]
+
+_SAME_VALUE = 1e-4
+"""predictions whose metric is further from the trial's value, relative to values above 1, are of another epoch"""
 
 
 @dataclass(frozen=True)
@@ -54,19 +64,19 @@ class Evidence:
     ranks: Mapping[str, int] = field(default_factory=dict)
     """eligible trial -> 1 + number of trials significantly better"""
     tied: frozenset[str] = frozenset()
-    """trials of rank 1, the best not told apart from the others; empty when one stands alone"""
+    """trials that none is significantly better than; empty when the best stands alone"""
     cheapest: str | None = None
-    """the cheapest of those tied"""
+    """of those tied: fewest parameters, then fastest, then first"""
     spreads: Mapping[str, Spread] = field(default_factory=dict)
     """trial -> over its repeats"""
     images: int = 0
     """validation images that were drawn from; 0: none"""
     groups: int = 0
-    """groups they form, drawn whole"""
+    """groups they form, drawn whole; as many as images where each is its own"""
     seeds: bool = False
     """whether repeats put the luck of the seed into the ranks"""
-    unread: tuple[str, ...] = ()
-    """eligible trials without predictions that give their value: ranked by value"""
+    by_value: tuple[str, ...] = ()
+    """eligible trials whose predictions are missing or do not give their value, so that value alone ranks them"""
     _difference: Callable[[str, str, Split, str], Difference | None] = field(default=_unknown, repr=False)
 
     def difference(self, one: str, other: str, split: Split = "val", metric: str | None = None) -> Difference | None:
@@ -74,6 +84,111 @@ class Evidence:
         return self._difference(one, other, split, metric or self.metric)
 
 
-def gather(store: Store, record: SearchRecord) -> Evidence:  # noqa: ARG001
+def gather(store: Store, record: SearchRecord) -> Evidence:
     """The evidence of a search, running or ended."""
-    return Evidence(record.metric, ranks=record.ranks())
+    return Gatherer(store).evidence(record)
+
+
+class Gatherer:
+    """Gathers again and again while a search runs: predictions that it has seen are not resampled again."""
+
+    def __init__(self, store: Store) -> None:
+        self._bootstrap = Bootstrap(store)
+
+    def evidence(self, record: SearchRecord) -> Evidence:
+        """The evidence of the search as this record tells it."""
+        trials = [trial for trial in record.trials if trial.eligible]
+        intervals = {name: found.interval for name, found in self._scored(record).items()}
+        ranks, seeds = self._ranks(record, trials)
+        unbeaten = [trial for trial in trials if ranks.get(trial.id) == 1]
+        tied = unbeaten if len(unbeaten) > 1 else []
+        images = self._bootstrap.split("val")
+        return Evidence(
+            metric=record.metric,
+            intervals={name: Interval(*interval) for name, interval in intervals.items() if interval},
+            ranks={**record.ranks(), **ranks},
+            tied=frozenset(trial.id for trial in tied),
+            cheapest=min(tied, key=_cost).id if tied else None,
+            spreads=spreads(record),
+            images=len(images.ids) if intervals else 0,
+            groups=images.group_count if intervals else 0,
+            seeds=seeds,
+            by_value=tuple(trial.id for trial in trials if trial.id not in ranks),
+            _difference=self._difference,
+        )
+
+    def _scored(self, record: SearchRecord) -> dict[str, Resampled]:
+        """Whatever has validation predictions of its own value: finished trials, their reruns, references."""
+        values = {trial.id: trial.best_value for trial in (*record.trials, *record.reruns) if trial.eligible}
+        values |= {found.name: found.val.get(record.metric) for found in record.references if not found.given}
+        found = {name: self._of_value(name, record.metric, value) for name, value in values.items()}
+        return {name: resampled for name, resampled in found.items() if resampled}
+
+    def _of_value(self, name: str, metric: str, value: float | None) -> Resampled | None:
+        found = self._bootstrap.resampled(name, "val", metric)
+        if found is None or value is None:
+            return None
+        return found if math.isclose(found.value, value, rel_tol=_SAME_VALUE, abs_tol=_SAME_VALUE) else None
+
+    def _ranks(self, record: SearchRecord, trials: list[TrialRecord]) -> tuple[dict[str, int], bool]:
+        """Rank of each trial with predictions, and whether seeds are in it."""
+        rows = {trial.id: runs for trial in trials if (runs := self._runs(record, trial))}
+        if not rows:
+            return {}, False
+        sign = 1.0 if record.direction == "maximize" else -1.0
+        runs = [(sign * np.array([run.value for run in row]), _draws(row, sign)) for row in rows.values()]
+        defined = ~np.isnan(np.concatenate([draws for _, draws in runs])).any(axis=0)
+        if defined.mean() < 0.5:  # as for intervals
+            return {}, False
+        runs = [(values, draws[:, defined]) for values, draws in runs]
+        seeds = seed_variance(runs)
+        means = np.stack([draws.mean(axis=0) for _, draws in runs])
+        chance = Chance.of(means, np.array([len(values) for values, _ in runs]), seeds)
+        better = better_rows(np.array([values.mean() for values, _ in runs]), chance)
+        return {trial: 1 + int(count) for trial, count in zip(rows, better.sum(axis=1), strict=True)}, seeds is not None
+
+    def _runs(self, record: SearchRecord, trial: TrialRecord) -> list[Resampled]:
+        """The runs whose mean is the trial's row: its repeats on the search's own split, or else itself."""
+        repeats = [
+            again
+            for again in record.reruns_of(trial.id, "repeat")
+            if again.rerun and again.rerun.data_seed == record.data.get("data_seed")
+        ]
+        found = [self._of_value(again.id, record.metric, again.best_value) for again in repeats]
+        runs = [run for run in found if run]
+        itself = self._of_value(trial.id, record.metric, trial.best_value)
+        return runs or ([itself] if itself else [])
+
+    def _difference(self, one: str, other: str, split: Split, metric: str) -> Difference | None:
+        first, second = (self._bootstrap.resampled(name, split, metric) for name in (one, other))
+        if first is None or second is None:
+            return None
+        difference = first.minus(second)
+        if math.isnan(difference.value) or difference.interval is None:
+            return None
+        return Difference(difference.value, *difference.interval, len(self._bootstrap.split(split).ids))
+
+
+def spreads(record: SearchRecord) -> dict[str, Spread]:
+    """Trial -> mean and spread of its repeats, on whatever split they were."""
+    values = {
+        trial.id: [again.best_value for again in record.reruns_of(trial.id, "repeat") if again.best_value is not None]
+        for trial in record.trials
+    }
+    return {trial: spread(found) for trial, found in values.items() if found}
+
+
+def spread(values: list[float]) -> Spread:
+    """Of one run or more."""
+    sd = statistics.stdev(values) if len(values) > 1 else None
+    return Spread(statistics.fmean(values), sd, len(values))
+
+
+def _draws(runs: list[Resampled], sign: float) -> Floats:
+    """[runs, resamples], higher is better."""
+    return sign * np.stack([run.draws for run in runs])
+
+
+def _cost(trial: TrialRecord) -> tuple[float, float, int]:
+    parameters = math.inf if trial.total_parameters is None else trial.total_parameters
+    return parameters, -(trial.images_per_second or 0.0), trial.number
