@@ -195,30 +195,28 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     """From now on searches run their trials one after another in this process."""
     from tuner.ray_backend import tune_loop
     from tuner.ray_backend.driver import Driver
-    from tuner.ray_backend.worker import TrialActor, score_on_test
+    from tuner.ray_backend.worker import TrialActor
 
     def run_trials(driver: Driver, slots: object, folder: Path, interrupted: threading.Event) -> None:  # noqa: ARG001
         actor = object.__new__(TrialActor)
         while not interrupted.is_set() and (asked := driver.ask()) is not None:
-            trial, config = asked
-            assignment = asdict(driver.assignment)
-            actor.reset_config({"trial": trial, "config": config.model_dump(mode="json"), "assignment": assignment})
-            _run_to_its_end(actor, driver, trial)
+            config, assignment = asked.config.model_dump(mode="json"), asdict(asked.assignment)
+            actor.reset_config({"trial": asked.trial, "config": config, "assignment": assignment})
+            _run_to_its_end(actor, driver, asked.trial)
 
-    def score(
-        assignment: Any,
+    def results_of(
+        tasks: Mapping[str, Any],
         slots: object,  # noqa: ARG001
-        trials: Mapping[str, Any],
         interrupted: threading.Event,
     ) -> Iterator[Any]:
-        for trial, config in trials.items():
+        for name, (call, given) in tasks.items():
             if not interrupted.is_set():
-                yield trial, score_on_test(assignment, trial, dict(config))
+                yield name, call(*given)
 
     patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)
     patch.setattr(tune_loop, "Slots", lambda resources: resources)
     patch.setattr(tune_loop, "run_trials", run_trials)
-    patch.setattr(tune_loop, "score_trials_on_test", score)
+    patch.setattr(tune_loop, "results_of", results_of)
 
 
 def _run_to_its_end(actor: Any, driver: Any, trial: str) -> None:

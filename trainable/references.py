@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 from trainable.classifier import build_classifier
 from trainable.config import TrialConfig
 from trainable.data.features import PrefixFeatures
-from trainable.evaluation import predict_all
+from trainable.evaluation import Evaluator, predict_all, save_predictions
 from trainable.metrics import Objective, scores
 from trainable.weights import Weights
 
@@ -116,3 +118,16 @@ def _fit(inputs: npt.NDArray[Any], targets: npt.NDArray[Any], c: float, data: Im
 def _value(logits: torch.Tensor, data: ImageDataset, objective: Objective) -> float:
     targets = torch.from_numpy(data.targets[data.split["val"]])
     return scores(predict_all(logits, targets, data.task), [objective.metric])[objective.metric]
+
+
+def score_reference(
+    model: ReferenceModel, config: TrialConfig, data: ImageDataset, objective: Objective, files: Mapping[str, Path]
+) -> dict[str, dict[str, float]]:
+    """Metrics by split as a trial of this config has them; its predictions are written to the files of the splits."""
+    evaluator = Evaluator(config, data, objective)
+    found = {"val": evaluator.validation(model.logits["val"], with_fitted=True)}
+    if "test" in model.logits:
+        found["test"] = evaluator.test(model.logits["test"], found["val"].thresholds)
+    for split, evaluation in found.items():
+        save_predictions(files[split], model.logits[split], evaluation.decisions, data, split)
+    return {split: evaluation.metrics for split, evaluation in found.items()}

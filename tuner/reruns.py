@@ -1,12 +1,12 @@
-"""The best configs again, by other seeds, splits, folds or shares of the training images: how far can a value be trusted?
+"""The best configs again, with other seeds, splits, folds or shares of the training images: can the values be trusted?
 
 A repeat leaves out the run that the config was chosen by: a chosen run's luck is in its value, a new seed's is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from trainable.config import TrialConfig, parse_config

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,16 @@ from search_spaces.space import Asha, Space
 from trainable.data.splits import write_splits
 from trainable.metrics import Objective
 from trainable.weights import Weights
+from tuner.closing import score_at_the_end
 from tuner.config import SearchConfig
+from tuner.given_reference import parse_reference
 from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
 from tuner.proving import prove_all
-from tuner.records import SearchRecord
+from tuner.records import Reference, SearchRecord
 from tuner.replay import Replay, replay
 from tuner.report.best import write_outputs
+from tuner.reruns import plan_reruns, write_rerun_splits
 from tuner.store import Event, Store, write_atomically
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ class ProvedSearch:
     objective: Objective
     data: PreparedData
     weights: dict[str, Weights]
+    references: tuple[Reference, ...]
+    overrides: tuple[str, ...] = ()
 
     @property
     def trials(self) -> int:
@@ -59,9 +64,10 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
     """
     Store.require_free(config.results, config.name)
+    references = tuple(map(parse_reference, config.references))
     found = prove_all(config.space, config.data, download=not config.offline)
     assert found.data is not None  # data were given
-    proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights)
+    proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights, references)
     # Ray and torch take seconds to import: not before there is something to run
     from tuner.ray_backend.tune_loop import Slots, ray_session
 
@@ -114,29 +120,38 @@ def _data_facts(proved: ProvedSearch) -> dict[str, Any]:
 
 
 def _run(store: Store, proved: ProvedSearch, slots: Slots, interrupted: threading.Event) -> None:
-    from tuner.ray_backend.driver import Driver
+    from tuner.ray_backend.driver import search_driver
     from tuner.ray_backend.tune_loop import run_trials
 
     hours = proved.config.hours or proved.space.budget.hours
+    deadline = time.monotonic() + hours * 3600 if hours else None
+    assignment = _assignment(store, proved)
     store.append("search_started", **_start_facts(proved))
+    for text in filter(None, (proved.space.notes, proved.config.notes)):
+        store.append("note", text=text)
+    for reference in proved.references:
+        store.append("reference_scored", **asdict(reference))
     status, reason = "complete", ""
     try:
-        driver = Driver(
+        driver = search_driver(
             store,
             proved.space,
             proved.objective,
-            _assignment(store, proved),
+            assignment,
             trials=proved.trials,
             seed=proved.config.seed,
-            deadline=time.monotonic() + hours * 3600 if hours else None,
-            weights_sha256={name: weights.sha256 for name, weights in proved.weights.items()},
+            deadline=deadline,
+            weights_sha256=_sha256s(proved),
         )
-        run_trials(driver, slots, store.ray, interrupted)
-        if "test" in proved.data.split_sizes and not interrupted.is_set():
-            _score_on_test(store, proved, driver.assignment, slots, interrupted)
+        run_trials(driver, slots, store.ray / "trials", interrupted)
+        cut_short = driver.cut_short
+        if not interrupted.is_set() and not cut_short:
+            cut_short = _rerun_best(store, proved, assignment, slots, interrupted, deadline)
+        if not interrupted.is_set():
+            score_at_the_end(store, proved.space.baseline_config(), assignment, slots, interrupted, proved.config.top_k)
         if interrupted.is_set():
             status, reason = "stopped", "interrupted"
-        elif driver.cut_short:
+        elif cut_short:
             status, reason = "stopped", f"{hours:g} hours are over"
     except KeyboardInterrupt:
         status, reason = "stopped", "interrupted twice"
@@ -148,18 +163,42 @@ def _run(store: Store, proved: ProvedSearch, slots: Slots, interrupted: threadin
         store.append("search_ended", status=status, reason=reason)
 
 
-def _score_on_test(
-    store: Store, proved: ProvedSearch, assignment: Assignment, slots: Slots, interrupted: threading.Event
-) -> None:
-    """Read test once for the best trials and the baseline; an interruption leaves out what is still to come."""
-    from tuner.ray_backend.tune_loop import score_trials_on_test
+def _rerun_best(
+    store: Store,
+    proved: ProvedSearch,
+    assignment: Assignment,
+    slots: Slots,
+    interrupted: threading.Event,
+    deadline: float | None,
+) -> bool:
+    """Train the best configs again, as the options say; whether the deadline cut that short."""
+    from tuner.ray_backend.driver import Driver
+    from tuner.ray_backend.proposals import ListedTrials, Proposal
+    from tuner.ray_backend.rungs import NoRungs
+    from tuner.ray_backend.tune_loop import run_trials
 
-    chosen = _to_score_on_test(replay(store.events()), proved.config.top_k)
-    for trial, test in score_trials_on_test(assignment, slots, chosen, interrupted):
-        if isinstance(test, str):
-            store.append("note", trial, text=f"not scored on test: {test}")
-        else:
-            store.append("test_scored", trial, test=test, reads=1)
+    wanted, search = proved.config.reruns, replay(store.events())
+    planned = plan_reruns(search, wanted, proved.config.top_k, assignment.data_seed)
+    if not planned:
+        return False
+    write_rerun_splits(store.folder, planned, proved.data.rows, proved.data.labels, wanted)
+    began = len(search.trials) + len(search.reruns)
+    proposals = [
+        Proposal(
+            again.id,
+            again.config,
+            replace(assignment, splits=again.splits, data_seed=again.rerun.data_seed),
+            {"number": number, "rerun": asdict(again.rerun)},
+        )
+        for number, again in enumerate(planned, start=began)
+    ]
+    driver = Driver(store, ListedTrials(proposals), NoRungs(), deadline=deadline, weights_sha256=_sha256s(proved))
+    run_trials(driver, slots, store.ray / "reruns", interrupted)
+    return driver.cut_short
+
+
+def _sha256s(proved: ProvedSearch) -> dict[str, str]:
+    return {name: weights.sha256 for name, weights in proved.weights.items()}
 
 
 def _start_facts(proved: ProvedSearch) -> dict[str, Any]:
@@ -167,6 +206,10 @@ def _start_facts(proved: ProvedSearch) -> dict[str, Any]:
     return {
         "name": config.name,
         "space": space.name,
+        "about": space.about,
+        "hypothesis": config.hypothesis or space.hypothesis or "",
+        "axes": list(space.axes),
+        "overrides": list(proved.overrides),
         "task": proved.data.task,
         "objective": {"metric": proved.objective.metric, "direction": proved.objective.direction},
         "sampler": space.sampler,
@@ -198,13 +241,6 @@ def _assignment(store: Store, proved: ProvedSearch) -> Assignment:
         threads=proved.config.resources.threads_per_trial,
         patience_from_epoch=scheduler.grace_epochs if isinstance(scheduler, Asha) else 0,
     )
-
-
-def _to_score_on_test(search: SearchRecord, top_k: int) -> dict[str, Mapping[str, Any]]:
-    """The best `top_k` and the baseline, each of which test is read for once."""
-    best = [trial for trial in search.ranked() if trial.eligible][:top_k]
-    baseline = [search.baseline] if search.baseline and search.baseline.eligible else []
-    return {trial.id: trial.config for trial in (*best, *baseline) if not trial.test_reads}
 
 
 @contextmanager

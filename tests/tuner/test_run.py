@@ -49,7 +49,7 @@ def test_a_search_is_told_as_it_happens(make_config: MakeConfig) -> None:
     kinds = [event["kind"] for event in heard]
     assert kinds[0] == "search_started"
     assert kinds[1:9] == ["trial_started", "epoch", "epoch", "trial_ended"] * 2
-    assert set(kinds[9:-1]) == {"test_scored"}
+    assert sorted(set(kinds[9:-1])) == ["reference_scored", "test_scored"]
     assert (heard[-1]["kind"], heard[-1]["status"]) == ("search_ended", "complete")
     start = heard[0]
     assert (start["name"], start["trials"], start["objective"]) == (
@@ -101,13 +101,17 @@ def test_test_is_not_scored_where_there_is_none(make_config: MakeConfig) -> None
 
 
 def test_a_trial_that_cannot_be_scored_leaves_a_note(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def score(assignment: object, slots: object, trials: dict[str, Any], interrupted: object) -> Iterator[Any]:  # noqa: ARG001
-        yield from ((trial, "its checkpoint is gone") for trial in trials)
+    def fail(tasks: dict[str, Any], slots: object, interrupted: object) -> Iterator[Any]:  # noqa: ARG001
+        yield from ((name, "its file is gone") for name in tasks)
 
-    monkeypatch.setattr(tune_loop, "score_trials_on_test", score)
+    monkeypatch.setattr(tune_loop, "results_of", fail)
     record = replay(run_search(make_config()).events())
     assert record.status == "complete"
-    assert {note.text for note in record.notes} == {"not scored on test: its checkpoint is gone"}
+    assert {(note.trial, note.text) for note in record.notes} == {
+        *((trial.id, "not scored on test: its file is gone") for trial in record.trials),
+        (None, "majority was not scored: its file is gone"),
+        (None, "logistic_regression was not scored: its file is gone"),
+    }
 
 
 def test_a_taken_or_bad_name_is_refused_before_any_work(make_config: MakeConfig, tmp_path: Path) -> None:

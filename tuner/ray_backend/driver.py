@@ -1,10 +1,10 @@
-"""The running search: asks for trials, writes what they report, decides who goes on. Ray only calls it."""
+"""The running trials: asks for them, writes what they report, decides who goes on. Ray only calls it."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.space import Asha, Space
@@ -12,69 +12,56 @@ from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
 from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective
+from tuner.ray_backend.proposals import BASELINE, Proposal, Proposals, SampledTrials
 from tuner.ray_backend.rungs import NoRungs, Rungs, Stopping
-from tuner.ray_backend.sampler import Sampler, make_sampler
+from tuner.ray_backend.sampler import make_sampler
 from tuner.ray_backend.worker import Assignment
 from tuner.store import Store
 
-BASELINE = "t0001"
-
 
 class Driver:
-    """One search while it runs. Every event is in the log before the sampler or a table hears of it.
+    """Trials of one search while they run. Every event is in the log before the sampler or a table hears of it.
 
     Called from Ray Tune's loop, one call at a time. `deadline` is a time.monotonic() after which trials stop at their
-    next epoch.
+    next epoch. `stratum_fields` are the config fields within whose equal values `rungs` compares.
     """
 
     def __init__(
         self,
         store: Store,
-        space: Space,
-        objective: Objective,
-        assignment: Assignment,
+        proposals: Proposals,
+        rungs: Stopping,
         *,
-        trials: int,
-        seed: int,
         deadline: float | None,
         weights_sha256: Mapping[str, str],
+        stratum_fields: Sequence[str] = (),
     ) -> None:
         self._store = store
-        self._space = space
-        self.assignment = assignment
-        self._trials = trials
+        self._proposals = proposals
+        self._rungs = rungs
         self._deadline = deadline
         self._weights_sha256 = weights_sha256
-        self._sampler: Sampler = make_sampler(space, space.sampler, objective.direction, seed)
-        self._rungs = _rungs(space, objective)
-        self._asked = 0
+        self._stratum_fields = stratum_fields
         self.running: dict[str, _Running] = {}
         self.cut_short = False
         """whether the deadline kept a trial from starting or from going on"""
 
-    def ask(self) -> tuple[str, TrialConfig] | None:
+    def ask(self) -> Proposal | None:
         """The next trial, or None when there is none to come."""
-        if self._asked >= self._trials or self._out_of_time():
+        if self._proposals.exhausted or self._out_of_time():
             return None
-        trial = f"t{self._asked + 1:04d}"
-        params = self._sampler.ask(trial)
-        if params is None:
-            self._trials = self._asked
+        proposal = self._proposals.next()
+        if proposal is None:
             return None
-        baseline = trial == BASELINE
-        config = self._space.baseline_config() if baseline else self._space.config(params)
-        self._asked += 1
-        self.running[trial] = _Running(self._stratum(config))
+        self.running[proposal.trial] = _Running(self._stratum(proposal.config))
         self._store.append(
             "trial_started",
-            trial,
-            number=self._asked - 1,
-            config=config.model_dump(mode="json"),
-            params=params,
-            baseline=baseline,
-            **self._facts(config),
+            proposal.trial,
+            config=proposal.config.model_dump(mode="json"),
+            **proposal.facts,
+            **self._facts(proposal.config),
         )
-        return trial, config
+        return proposal
 
     def report(self, trial: str, report: Mapping[str, Any]) -> bool:
         """Take in an epoch; True: stop the trial here."""
@@ -82,7 +69,7 @@ class Driver:
         epoch, value = report["epoch"], report["best_value"]
         running.epoch, running.best_value = epoch, value
         self._store.append("epoch", trial, **_epoch_fields(report))
-        self._sampler.report(trial, epoch, report["value"])
+        self._proposals.report(trial, report["step"], report["value"])
         if report["status"] != "running":
             return True
         return self._rungs.report(trial, epoch, value, running.stratum) or self._out_of_time()
@@ -94,7 +81,7 @@ class Driver:
             return
         self._store.append("trial_ended", trial, status=status, error=error, **facts)
         diverged = status == "pruned" and error is not None
-        self._sampler.tell(trial, status, None if diverged else running.best_value)
+        self._proposals.tell(trial, status, None if diverged else running.best_value)
         self._rungs.ended(trial, running.best_value, status == "early_stopped")
 
     def retry(self, trial: str) -> None:
@@ -112,11 +99,8 @@ class Driver:
 
     def _stratum(self, config: TrialConfig) -> str:
         """What ASHA compares this trial within."""
-        scheduler = self._space.scheduler
-        if not isinstance(scheduler, Asha):
-            return ""
         fields = config.model_dump(mode="json")
-        return json.dumps([_at(fields, path) for path in scheduler.within])
+        return json.dumps([_at(fields, path) for path in self._stratum_fields])
 
     def _facts(self, config: TrialConfig) -> dict[str, Any]:
         """What a trial's config means on this machine: resolved blocks, the weights it starts from."""
@@ -147,16 +131,37 @@ def _epoch_fields(report: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _rungs(space: Space, objective: Objective) -> Stopping:
-    scheduler = space.scheduler
-    if not isinstance(scheduler, Asha):
-        return NoRungs()
-    epochs = space.baseline_config().epochs  # the same for every trial: no axis under ASHA
-    return Rungs(scheduler.grace_epochs, scheduler.reduction_factor, epochs, objective.direction, exempt=(BASELINE,))
-
-
 def _at(fields: Mapping[str, Any], path: str) -> Any:
     found: Any = fields
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
+
+
+def search_driver(
+    store: Store,
+    space: Space,
+    objective: Objective,
+    assignment: Assignment,
+    *,
+    trials: int,
+    seed: int,
+    deadline: float | None,
+    weights_sha256: Mapping[str, str],
+) -> Driver:
+    """The driver of a space's own trials: sampled, and halved where its scheduler says so."""
+    sampler = make_sampler(space, space.sampler, objective.direction, seed)
+    scheduler = space.scheduler
+    rungs: Stopping = NoRungs()
+    if isinstance(scheduler, Asha):
+        epochs = space.baseline_config().epochs  # the same for every trial: no axis under ASHA
+        grace, factor = scheduler.grace_epochs, scheduler.reduction_factor
+        rungs = Rungs(grace, factor, epochs, objective.direction, exempt=(BASELINE,))
+    return Driver(
+        store,
+        SampledTrials(space, sampler, assignment, trials),
+        rungs,
+        deadline=deadline,
+        weights_sha256=weights_sha256,
+        stratum_fields=scheduler.within if isinstance(scheduler, Asha) else (),
+    )

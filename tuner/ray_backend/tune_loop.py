@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +31,7 @@ from ray.tune.stopper import NoopStopper
 from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.ray_backend.driver import Driver
-from tuner.ray_backend.worker import Assignment, TrialActor, score_on_test
+from tuner.ray_backend.worker import TrialActor
 
 RETRIES = 1
 """How often a trial whose process died is taken up again, from its last epoch, before it is lost."""
@@ -114,14 +114,13 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002  (Tune's own id)
         if len(self._driver.running) >= self._slots.count:
             return None
-        asked = self._driver.ask()
-        if asked is None:
+        proposal = self._driver.ask()
+        if proposal is None:
             return Searcher.FINISHED
-        trial, config = asked
         return {
-            "trial": trial,
-            "config": config.model_dump(mode="json"),
-            "assignment": asdict(self._driver.assignment),
+            "trial": proposal.trial,
+            "config": proposal.config.model_dump(mode="json"),
+            "assignment": asdict(proposal.assignment),
         }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -137,7 +136,7 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     def __init__(self, driver: Driver) -> None:
         super().__init__()
         self._driver = driver
-        self._epochs: dict[str, int] = {}
+        self._epochs: dict[str, float] = {}
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
         stop = self._take(trial.config["trial"], result)
@@ -220,14 +219,14 @@ def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threadin
     Args:
         driver: whose trials they are
         slots: how many at once
-        folder: Ray's own files go here
+        folder: Ray's own files go here; one that is not there yet
         interrupted: set it to stop
     """
     try:
         tune.run(
             TrialActor,
-            name="tune",
-            storage_path=str(folder.absolute()),
+            name=folder.name,
+            storage_path=str(folder.parent.absolute()),
             search_alg=_Asker(driver, slots),
             scheduler=_Reporter(driver),
             num_samples=-1,
@@ -247,20 +246,24 @@ def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threadin
             driver.end(trial, "paused")
 
 
-def score_trials_on_test(
-    assignment: Assignment, slots: Slots, trials: Mapping[str, Mapping[str, Any]], interrupted: threading.Event
-) -> Iterator[tuple[str, dict[str, float] | str]]:
-    """The test metrics of trials (id -> config), or the reason why there are none, as they come.
+Task = tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]
+"""a function that a worker calls, and its arguments"""
+
+
+def results_of(
+    tasks: Mapping[str, Task], slots: Slots, interrupted: threading.Event
+) -> Iterator[tuple[str, dict[str, Any] | str]]:
+    """What tasks come to, by their names, or the reason why they came to nothing, as they end.
 
     After an interruption no more of them come.
     """
-    task = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus)(score_on_test)
-    pending = {task.remote(assignment, trial, dict(config)): trial for trial, config in trials.items()}
+    options = {"num_cpus": slots.cpus, "num_gpus": slots.gpus}
+    pending = {ray.remote(**options)(call).remote(*given): name for name, (call, given) in tasks.items()}
     while pending and not interrupted.is_set():
         ready, _ = ray.wait(list(pending), timeout=1)
         for done in ready:
-            trial = pending.pop(done)
+            name = pending.pop(done)
             try:
-                yield trial, ray.get(done)
+                yield name, ray.get(done)
             except ray.exceptions.RayError as error:
-                yield trial, str(error).splitlines()[-1]
+                yield name, str(error).splitlines()[-1]

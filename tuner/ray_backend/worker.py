@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,9 +15,11 @@ from ray import tune
 
 from trainable.config import TrialConfig
 from trainable.data.dataset import ImageDataset, open_dataset
+from trainable.devices import trial_device
+from trainable.errors import DivergedError
 from trainable.metrics import parse_objective
 from trainable.task import Task
-from trainable.train import DivergedError, EpochReport, TrialFiles, TrialJob, train_trial, trial_device
+from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
 from trainable.weights import Weights
 
 
@@ -35,10 +38,12 @@ class Assignment:
     weights: dict[str, str]
     """backbone -> file of pretrained weights"""
     threads: int
-    patience_from_epoch: int
+    patience_from_epoch: float
+    splits: str = "splits.csv"
+    """in the search's folder"""
 
     def dataset(self, image_size: int) -> ImageDataset:
-        splits = Path(self.folder) / "splits.csv"
+        splits = Path(self.folder) / self.splits
         return open_dataset(splits, Path(self.root), self.labels, self.task, image_size, self.data_seed)
 
     def job(self, trial: str, config: TrialConfig) -> TrialJob:
@@ -58,6 +63,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
 
     _reports: Iterator[EpochReport] | None = None
     _data: ImageDataset | None = None
+    _data_of: tuple[Assignment, int] | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         import torch
@@ -89,8 +95,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
 
     def _begin(self) -> Iterator[EpochReport]:
         config = self._trial_config
-        if self._data is None or self._data.image_size != config.image_size:
-            self._data = self._assignment.dataset(config.image_size)
+        wanted = (self._assignment, config.image_size)
+        if self._data is None or self._data_of != wanted:
+            self._data, self._data_of = self._assignment.dataset(config.image_size), wanted
         job = self._assignment.job(self._trial, config)
         # an earlier process of this trial has died: its reports up to this epoch are known, repeated ones are ignored
         return train_trial(job, self._data, trial_device(), resume=job.files.last.exists())
@@ -129,4 +136,30 @@ def score_on_test(assignment: Assignment, trial: str, config: dict[str, Any]) ->
     torch.set_num_threads(assignment.threads)
     job = assignment.job(trial, TrialConfig.model_validate(config))
     model = load_model(job.files.best, trial_device(), job.weights)
-    return score_test(model, assignment.dataset(job.config.image_size), job.objective).metrics
+    data = assignment.dataset(job.config.image_size)
+    return score_test(model, data, job.objective, job.files.test_predictions).metrics
+
+
+REFERENCES = ("majority", "logistic_regression")
+"""what every search is held against; see trainable/references.py"""
+
+
+def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """What `reference_scored` tells of one of REFERENCES, its predictions written as a trial's are."""
+    import torch
+
+    from trainable import references
+
+    torch.set_num_threads(assignment.threads)
+    job = assignment.job(name, TrialConfig.model_validate(config))
+    data = assignment.dataset(job.config.image_size)
+    began = time.perf_counter()
+    if name == "majority":
+        model = references.prevalence(data)
+    else:
+        model = references.logistic_regression(job.config, data, job.weights, job.objective, trial_device())
+    folder = Path(assignment.folder) / "predictions"
+    files = {"val": folder / f"{name}.npz", "test": folder / f"{name}.test.npz"}
+    found = references.score_reference(model, job.config, data, job.objective, files)
+    seconds = time.perf_counter() - began
+    return {"description": model.description, "seconds": seconds, **found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from search_spaces.axes import Value
 from search_spaces.space import load_space
 from trainable.metrics import parse_objective
 from tuner.ray_backend import driver as driver_module
-from tuner.ray_backend.driver import Driver
+from tuner.ray_backend.driver import Driver, search_driver
 from tuner.ray_backend.sampler import PastTrial
 from tuner.ray_backend.worker import Assignment
 from tuner.replay import replay
@@ -72,7 +73,7 @@ def make_driver(store: Store, make_space: MakeSpace) -> MakeDriver:
     ) -> Driver:
         space = load_space(make_space(**sections))
         assignment = Assignment(str(store.folder), "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 1)
-        return Driver(
+        return search_driver(
             store,
             space,
             parse_objective(space.objective),
@@ -86,11 +87,12 @@ def make_driver(store: Store, make_space: MakeSpace) -> MakeDriver:
     return make
 
 
-def report(epoch: int, value: float, best: float | None = None, status: str = "running") -> Mapping[str, Any]:
+def report(epoch: float, value: float, best: float | None = None, status: str = "running") -> Mapping[str, Any]:
     """An epoch as a worker tells of it."""
     best_value = value if best is None else best
     return {
         "epoch": epoch,
+        "step": math.ceil(epoch),
         "value": value,
         "best_value": best_value,
         "best_epoch": epoch if best is None else 1,
@@ -105,7 +107,7 @@ def report(epoch: int, value: float, best: float | None = None, status: str = "r
 def asked(driver: Driver) -> str:
     found = driver.ask()
     assert found is not None
-    return found[0]
+    return found.trial
 
 
 def kinds(store: Store) -> list[tuple[str, str | None]]:
@@ -172,9 +174,8 @@ def test_the_baseline_comes_first(make_driver: MakeDriver, store: Store) -> None
     driver = make_driver(baseline={"freeze": "all", "optimizer.lr": 0.5, "head.kind": "mlp"})
     found = driver.ask()
     assert found is not None
-    trial, config = found
-    assert trial == "t0001"
-    assert (config.optimizer.lr, config.head.kind) == (0.5, "mlp")  # a rate that lies on no axis
+    assert found.trial == "t0001"
+    assert (found.config.optimizer.lr, found.config.head.kind) == (0.5, "mlp")  # a rate that lies on no axis
     assert asked(driver) == "t0002"
     first, second = replay(store.events()).trials
     assert (first.baseline, second.baseline) == (True, False)
@@ -296,8 +297,8 @@ def test_halving_compares_within_strata(make_driver: MakeDriver) -> None:
     strata: dict[tuple[str, str], list[str]] = {}
     driver.ask()
     while (found := driver.ask()) is not None:
-        trial, config = found
-        strata.setdefault((config.schedule.kind, config.head.kind), []).append(trial)
+        config = found.config
+        strata.setdefault((config.schedule.kind, config.head.kind), []).append(found.trial)
     assert len(strata) == 4
     # each stratum's first is the first of its rung, however bad it is beside the other strata; its second is judged
     for place, (first, second, *_) in enumerate(strata.values()):
