@@ -88,13 +88,21 @@ class TrialConfig(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> TrialConfig:
-        mistakes = self._freezes_too_many()
+        mistakes = self._freezes_too_many() + self._stages_do_not_add_up()
+        least = self.schedule.min_lr if isinstance(self.schedule, CosineSchedule) else 0.0
+        if not mistakes and least > (lowest := self._lowest_lr()):
+            mistakes.append(f"schedule.min_lr {least} is above the learning rate {lowest:g}: lower it")
+        if self.mix.kind != "none" and self.batch_size == 1:
+            mistakes.append(f"mix.kind {self.mix.kind} needs other images in the batch: raise batch_size above 1")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    def _stages_do_not_add_up(self) -> list[str]:
+        mistakes = []
         last = self.stages[-1].freeze if self.stages else None
         if last is not None and last != self.freeze:
             mistakes.append(f"freeze is {self.freeze} but the last stage freezes {last}: leave out freeze")
-        lowest = min(stage.lr or self.optimizer.lr for stage in (self.stages or (Stage(epochs=1),)))
-        if isinstance(self.schedule, CosineSchedule) and self.schedule.min_lr > lowest:
-            mistakes.append(f"schedule.min_lr {self.schedule.min_lr} is above the learning rate {lowest}: lower it")
         total = sum(stage.epochs for stage in self.stages)
         if self.stages and self.head_warmup_epochs:
             mistakes.append("give either stages or head_warmup_epochs, not both: a warm-up is a first stage")
@@ -104,9 +112,19 @@ class TrialConfig(Strict):
             mistakes.append(
                 f"head_warmup_epochs is {self.head_warmup_epochs} but epochs is {self.epochs}: leave at least one epoch"
             )
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+        return mistakes
+
+    def _lowest_lr(self) -> float:
+        """The least that the first trained block of any stage learns at; what a timm model's blocks are is unknown."""
+        blocks = backbone_facts(self.backbone).blocks
+        rates = []
+        for stage in self.plan:
+            assert stage.freeze is not None  # a plan's stages are filled in
+            assert stage.lr is not None
+            frozen = blocks_to_freeze(stage.freeze, blocks, self.backbone) if blocks else 0
+            blocks_before_last = max(0, blocks - 1 - frozen) if blocks else 0
+            rates.append(stage.lr * self.optimizer.block_lr_decay**blocks_before_last)
+        return min(rates)
 
     def _freezes_too_many(self) -> list[str]:
         blocks = backbone_facts(self.backbone).blocks
