@@ -1,13 +1,28 @@
 """What searches say side by side and over time."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from trainable.errors import UserError
 from tuner.cli.app import app
 from tuner.cli.options import DEFAULT_RESULTS, Name, Results
+
+
+@app.command()
+def compare(
+    one: Annotated[str, typer.Argument(metavar="A", help="a search's name or folder, a best.yaml or a file of top/")],
+    other: Annotated[str, typer.Argument(metavar="B", help="likewise; changes are B's from A")],
+    force: Annotated[bool, typer.Option("--force", help="show also what cannot be ranked")] = False,
+    results: Results = DEFAULT_RESULTS,
+    format: Annotated[Literal["md", "json"], typer.Option()] = "md",
+) -> None:
+    """Put two searches, or trials of them, side by side: scores, configs, and what else differed."""
+    from tuner.report import comparison
+    from tuner.report.comparison_formats import FORMATS
+
+    print(FORMATS[format](comparison.compare(one, other, results, force)), end="")
 
 
 @app.command()

@@ -1,0 +1,45 @@
+"""A paired difference between trials of two searches that were scored on the same images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tuner.evidence.bootstrap import FEWEST_GROUPS, Resampled, SplitImages, read_split
+from tuner.evidence.gathering import Difference, Split
+from tuner.evidence.predictions import read_predictions
+from tuner.evidence.weighted import Scored, known, weighted_metric
+from tuner.store import Store
+
+Trial = tuple[Store, str]
+"""a search and one of its trials"""
+
+
+def difference_across(one: Trial, other: Trial, split: Split, metric: str) -> Difference | None:
+    """One trial minus another by paired bootstrap over the split of the first one's search, groups drawn whole.
+
+    None where either has no predictions of exactly these images, they disagree on what is true of them, there are too
+    few of them, or the metric is not one of Thaw's own.
+    """
+    images = read_split(one[0], split)
+    if images.group_count < FEWEST_GROUPS or not known(metric):
+        return None
+    mine, its = _predicted(*one, split, images), _predicted(*other, split, images)
+    if mine is None or its is None or not np.array_equal(mine.targets, its.targets):
+        return None
+    paired = _minus(_resampled(mine, metric, images), _resampled(its, metric, images))
+    return Difference(paired.value, *paired.interval, len(images.ids)) if paired.interval else None
+
+
+def _predicted(store: Store, trial: str, split: Split, images: SplitImages) -> Scored | None:
+    path = store.predictions(trial) if split == "val" else store.test_predictions(trial)
+    saved = read_predictions(path)
+    return saved.of(images.ids) if saved else None
+
+
+def _resampled(scored: Scored, metric: str, images: SplitImages) -> Resampled:
+    value = weighted_metric(scored, metric, np.ones((len(images.ids), 1)))[0]
+    return Resampled(float(value), weighted_metric(scored, metric, images.weights))
+
+
+def _minus(one: Resampled, other: Resampled) -> Resampled:
+    return Resampled(one.value - other.value, one.draws - other.draws)
