@@ -20,6 +20,8 @@ from tuner.store import Store
 RESAMPLES = 1000
 FEWEST_GROUPS = 10
 """With fewer, resamples say little about other images, and no interval is given."""
+FEWEST_DEFINED = 0.5
+"""the share of resamples that must have a value for them to tell anything"""
 _SEED = 0
 _LEVELS = (2.5, 97.5)
 
@@ -36,7 +38,7 @@ class Resampled:
     def interval(self) -> tuple[float, float] | None:
         """The 95 % percentile interval; None where it is mostly undefined."""
         defined = self.draws[~np.isnan(self.draws)]
-        if len(defined) < RESAMPLES / 2:
+        if len(defined) < FEWEST_DEFINED * len(self.draws):
             return None
         low, high = np.percentile(defined, _LEVELS)
         return float(low), float(high)

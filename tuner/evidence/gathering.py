@@ -10,9 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from tuner.evidence.bootstrap import Bootstrap, Resampled
+from tuner.evidence.bootstrap import FEWEST_DEFINED, Bootstrap, Resampled
 from tuner.evidence.comparison import Chance, better_rows, seed_variance
-from tuner.evidence.weighted import Floats
 from tuner.records import SearchRecord, TrialRecord
 from tuner.store import Store
 
@@ -136,15 +135,16 @@ class Gatherer:
         if not rows:
             return {}, False
         sign = 1.0 if record.direction == "maximize" else -1.0
-        runs = [(sign * np.array([run.value for run in row]), _draws(row, sign)) for row in rows.values()]
-        defined = ~np.isnan(np.concatenate([draws for _, draws in runs])).any(axis=0)
-        if defined.mean() < 0.5:  # as for intervals
+        values = [sign * np.array([run.value for run in runs]) for runs in rows.values()]
+        draws = [sign * np.stack([run.draws for run in runs]) for runs in rows.values()]
+        defined = ~np.isnan(np.concatenate(draws)).any(axis=0)
+        if defined.mean() < FEWEST_DEFINED:
             return {}, False
-        runs = [(values, draws[:, defined]) for values, draws in runs]
-        seeds = seed_variance(runs)
-        means = np.stack([draws.mean(axis=0) for _, draws in runs])
-        chance = Chance.of(means, np.array([len(values) for values, _ in runs]), seeds)
-        better = better_rows(np.array([values.mean() for values, _ in runs]), chance)
+        draws = [of_runs[:, defined] for of_runs in draws]
+        seeds = seed_variance(list(zip(values, draws, strict=True)))
+        means = np.stack([of_runs.mean(axis=0) for of_runs in draws])
+        chance = Chance.of(means, np.array([len(of_runs) for of_runs in draws]), seeds)
+        better = better_rows(np.array([of_runs.mean() for of_runs in values]), chance)
         return {trial: 1 + int(count) for trial, count in zip(rows, better.sum(axis=1), strict=True)}, seeds is not None
 
     def _runs(self, record: SearchRecord, trial: TrialRecord) -> list[Resampled]:
@@ -182,11 +182,6 @@ def spread(values: list[float]) -> Spread:
     """Of one run or more."""
     sd = statistics.stdev(values) if len(values) > 1 else None
     return Spread(statistics.fmean(values), sd, len(values))
-
-
-def _draws(runs: list[Resampled], sign: float) -> Floats:
-    """[runs, resamples], higher is better."""
-    return sign * np.stack([run.draws for run in runs])
 
 
 def _cost(trial: TrialRecord) -> tuple[float, float, int]:

@@ -14,6 +14,7 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from search_spaces.document import Document, read_yaml
 from trainable.errors import UserError, nearest
+from tuner.evidence.gathering import Evidence, Gatherer
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report.leaderboard import to_csv, to_markdown
 from tuner.store import Store, write_atomically
@@ -27,13 +28,16 @@ _REMEDY = "take it from the file that the search wrote"
 _TOP_FILE = re.compile(r"\d{2,}-t\d+\.yaml")
 
 
-def best_yaml(search: SearchRecord, trial: TrialRecord, splits: str = "splits.csv") -> str:
+def best_yaml(
+    search: SearchRecord, trial: TrialRecord, splits: str = "splits.csv", evidence: Evidence | None = None
+) -> str:
     """A trial as YAML with exactly `config`, `result` and `provenance`; its numbers read back equal to the bit.
 
     Args:
         search: the search that ran the trial
         trial: a trial with a result
         splits: where the search's splits.csv is, seen from the file that the YAML goes to
+        evidence: gives rank, interval, ties and spread; None: rank by value
 
     Raises:
         ValueError: the trial has no result.
@@ -42,7 +46,7 @@ def best_yaml(search: SearchRecord, trial: TrialRecord, splits: str = "splits.cs
         raise ValueError(f"trial {trial.id} has no result to write")
     record = {
         "config": trial.config,
-        "result": _result(search, trial),
+        "result": _result(search, trial, evidence),
         "provenance": _provenance(search, trial, splits),
     }
     text = io.StringIO()
@@ -50,20 +54,24 @@ def best_yaml(search: SearchRecord, trial: TrialRecord, splits: str = "splits.cs
     return text.getvalue()
 
 
-def write_outputs(store: Store, search: SearchRecord, top_k: int) -> None:
+def write_outputs(
+    store: Store, search: SearchRecord, top_k: int, gatherer: Gatherer | None = None, conclusions: str = ""
+) -> None:
     """Bring leaderboard.md, leaderboard.csv, best.yaml and the `top_k` files of top/ up to date, each atomically.
 
     Files in top/ that are named like its own but no longer belong there are removed. Before a trial is eligible there
-    is no best.yaml. May be called as often as wanted while the search runs; what is up to date is not touched.
+    is no best.yaml. May be called as often as wanted while the search runs; what is up to date is not touched, and
+    with one `gatherer` for all calls a call resamples only new predictions. `conclusions` go into leaderboard.md.
     """
-    _refresh(store.leaderboard_md, to_markdown(search))
-    _refresh(store.leaderboard_csv, to_csv(search))
+    evidence = (gatherer or Gatherer(store)).evidence(search)
+    _refresh(store.leaderboard_md, to_markdown(search, evidence, conclusions=conclusions))
+    _refresh(store.leaderboard_csv, to_csv(search, evidence))
     if search.best:
-        _refresh(store.best_yaml, best_yaml(search, search.best))
+        _refresh(store.best_yaml, best_yaml(search, search.best, evidence=evidence))
     eligible = [trial for trial in search.ranked() if trial.eligible][:top_k]
-    top = {f"{rank:02}-{trial.id}.yaml": trial for rank, trial in enumerate(eligible, start=1)}
+    top = {f"{place:02}-{trial.id}.yaml": trial for place, trial in enumerate(eligible, start=1)}
     for name, trial in top.items():
-        _refresh(store.top / name, best_yaml(search, trial, splits="../splits.csv"))
+        _refresh(store.top / name, best_yaml(search, trial, "../splits.csv", evidence))
     for path in store.top.glob("*.yaml"):
         if _TOP_FILE.fullmatch(path.name) and path.name not in top:
             path.unlink(missing_ok=True)
@@ -104,12 +112,13 @@ def read_best(path: Path | str) -> dict[str, Any]:
     return record
 
 
-def _result(search: SearchRecord, trial: TrialRecord) -> dict[str, Any]:
+def _result(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None) -> dict[str, Any]:
     result = {
         "trial": trial.id,
-        "rank": search.ranks().get(trial.id),
+        "rank": (evidence.ranks if evidence else search.ranks()).get(trial.id),
         "status": trial.status,
         "objective": {"metric": search.metric, "value": trial.best_value, "direction": search.direction},
+        **(_certainty(search, trial, evidence) if evidence else {}),
         "best_epoch": trial.best_epoch,
         "epochs_run": trial.epochs_run,
         "val": trial.best_metrics,
@@ -126,6 +135,20 @@ def _result(search: SearchRecord, trial: TrialRecord) -> dict[str, Any]:
     if per_class := mapping(trial.best_details.get("per_class")):
         result["per_class"] = per_class
     return result
+
+
+def _certainty(search: SearchRecord, trial: TrialRecord, evidence: Evidence) -> dict[str, Any]:
+    """Interval, ties and the spread of repeats, as far as there are any."""
+    found: dict[str, Any] = {}
+    if interval := evidence.intervals.get(trial.id):
+        found["interval"] = [interval.low, interval.high]
+    if trial.id in evidence.tied:
+        found["tied_with"] = [
+            other.id for other in search.ranked() if other.id in evidence.tied and other.id != trial.id
+        ]
+    if spread := evidence.spreads.get(trial.id):
+        found |= vars(spread)
+    return found
 
 
 def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[str, Any]:

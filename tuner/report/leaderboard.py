@@ -1,16 +1,19 @@
-"""The leaderboard: pure functions of a search's record; the same record gives the same bytes."""
+"""The leaderboard: pure functions of a search's record and evidence; the same ones give the same bytes."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tuner.records import SearchRecord, TrialRecord
+from tuner.evidence.gathering import Evidence
+from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
+from tuner.report.footnotes import above_best, footnotes, origin_of
+from tuner.report.sections import more_data, repeated, worth
 from tuner.tolerant import mapping
 
 Row = dict[str, Any]
@@ -31,27 +34,32 @@ READABLE_METRICS = (
 """those that tables for people show, beside the objective"""
 
 
-def rows(search: SearchRecord, top: int | None = None) -> list[Row]:
-    """One row a trial with the columns of leaderboard.csv, best value first, then those without a value by number.
+Entry = TrialRecord | Reference
+"""what has a row of its own"""
 
-    Only eligible trials carry a rank. `tied`, `ci_low`, `ci_high` and `link` are None.
+
+def rows(search: SearchRecord, evidence: Evidence | None = None, top: int | None = None) -> list[Row]:
+    """One row a trial or reference with the columns of leaderboard.csv, best value first, then those without a value.
+
+    Only eligible trials carry a rank: by value without evidence, else by what the evidence tells apart.
     """
-    ranks = search.ranks()
-    baseline = search.baseline.best_value if search.baseline else None
-    configs = {trial.id: _flat(trial.config) for trial in search.trials}
-    others = sorted({name for config in configs.values() for name in config}.difference(_NAMED_FIELDS))
-    val = sorted({name for trial in search.trials for name in trial.best_metrics})
-    test = sorted({name for trial in search.trials for name in trial.test})
+    names = _Columns(
+        others=sorted({name for trial in search.trials for name in _flat(trial.config)}.difference(_NAMED_FIELDS)),
+        val=_metrics(found.best_metrics if isinstance(found, TrialRecord) else found.val for found in _entries(search)),
+        test=_metrics(found.test for found in _entries(search)),
+    )
     return [
-        _row(search, trial, configs[trial.id], ranks.get(trial.id), baseline, (others, val, test))
-        for trial in _shown(search, top)
+        _row(search, entry, evidence, names)
+        if isinstance(entry, TrialRecord)
+        else _reference_row(search, entry, evidence, names)
+        for entry in _shown(search, top)
     ]
 
 
-def to_csv(search: SearchRecord, top: int | None = None) -> str:
+def to_csv(search: SearchRecord, evidence: Evidence | None = None, top: int | None = None) -> str:
     """leaderboard.csv: floats exact, missing values empty, lists as JSON."""
-    found = rows(search, top)
-    names = list(found[0]) if found else list(_row(search, TrialRecord("", 0), {}, None, None, ([], [], [])))
+    found = rows(search, evidence, top)
+    names = list(found[0]) if found else list(_row(search, TrialRecord("", 0), None, _Columns([], [], [])))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
@@ -59,72 +67,106 @@ def to_csv(search: SearchRecord, top: int | None = None) -> str:
     return text.getvalue()
 
 
-def to_json(search: SearchRecord, top: int | None = None) -> str:
+def to_json(search: SearchRecord, evidence: Evidence | None = None, top: int | None = None) -> str:
     """The rows with the search's name, objective and status, as strict JSON."""
     objective = {"metric": search.metric, "direction": search.direction}
-    record = {"name": search.name, "status": search.status, "objective": objective, "rows": rows(search, top)}
+    found = rows(search, evidence, top)
+    record = {"name": search.name, "status": search.status, "objective": objective, "rows": found}
     return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
 
 def to_markdown(
     search: SearchRecord,
+    evidence: Evidence | None = None,
     top: int | None = None,
     extra: Mapping[str, Mapping[str, str]] | None = None,
     origin: bool = True,
+    conclusions: str = "",
 ) -> str:
-    """leaderboard.md: the table, its footnotes and how it was made.
+    """leaderboard.md: the table, its footnotes, what reruns and references say, and how it was made.
 
     Args:
         search: what to show
-        top: the first rows that are shown, and the baseline's row in any case; None: all
+        evidence: gives intervals, ties and ranks; None: ranks by value
+        top: the first trials that are shown, and the baseline's row and the references in any case; None: all
         extra: further columns, title -> trial id -> text
         origin: whether to say how it was made
+        conclusions: Markdown, put before that
     """
-    trials = _table_order(search)
     shown = _shown(search, top)
     better = "higher" if search.direction == "maximize" else "lower"
     parts = [
         f"# {table.escape(search.name)}: {table.escape(search.metric)} ({better} is better)",
-        _markdown_table(search, shown, extra or {}),
+        _markdown_table(search, evidence, shown, extra or {}),
     ]
-    if len(shown) < len(trials):
-        parts.append(f"{len(shown)} of {len(trials)} trials are shown.")
-    parts.extend(_footnotes(search, shown))
+    trials = [entry for entry in shown if isinstance(entry, TrialRecord)]
+    if len(trials) < len(search.trials):
+        parts.append(f"{len(trials)} of {len(search.trials)} trials are shown.")
+    parts += footnotes(search, evidence, trials)
+    parts += [*worth(search, evidence), *repeated(search), *more_data(search, evidence)]
+    parts += [conclusions.strip()] * bool(conclusions.strip())
     if origin:
         parts.append("## How it was made")
-        parts.append("\n".join(f"- {name}: {text}" for name, text in _origin(search) if text))
+        parts.append("\n".join(f"- {name}: {text}" for name, text in origin_of(search) if text))
     return "\n\n".join(parts) + "\n"
 
 
-FORMATS: dict[str, Callable[[SearchRecord, int | None], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
+FORMATS: dict[str, Callable[[SearchRecord, Evidence | None, int | None], str]] = {
+    "md": to_markdown,
+    "csv": to_csv,
+    "json": to_json,
+}
 
 
-def _shown(search: SearchRecord, top: int | None) -> list[TrialRecord]:
-    """The first `top` trials of the table, and the baseline in any case."""
-    trials = _table_order(search)
-    return trials if top is None else [trial for at, trial in enumerate(trials) if at < top or trial.baseline]
+def _shown(search: SearchRecord, top: int | None) -> list[Entry]:
+    """The first `top` trials of the table, and the baseline and the references in any case."""
+    first = [entry.id for entry in _entries(search) if isinstance(entry, TrialRecord)][:top]
+    return [entry for entry in _entries(search) if isinstance(entry, Reference) or entry.baseline or entry.id in first]
 
 
-def _table_order(search: SearchRecord) -> list[TrialRecord]:
-    return search.ranked() + [trial for trial in search.trials if trial.best_value is None]
+def _entries(search: SearchRecord) -> list[Entry]:
+    """All rows: by value, a trial before a reference of the same value; then those without one."""
+    sign = -1.0 if search.direction == "maximize" else 1.0
+    entries: list[Entry] = [*search.ranked(), *search.references]
+    entries += [trial for trial in search.trials if trial.best_value is None]
+    values = {name_of(entry): value_of(search, entry) for entry in entries}
+
+    def place(entry: Entry) -> tuple[bool, float]:
+        value = values[name_of(entry)]
+        return value is None, sign * (value or 0.0)
+
+    return sorted(entries, key=place)
 
 
-def _row(
-    search: SearchRecord,
-    trial: TrialRecord,
-    config: Mapping[str, Any],
-    rank: int | None,
-    baseline: float | None,
-    names: tuple[list[str], list[str], list[str]],
-) -> Row:
-    others, val, test = names
-    value = trial.best_value
+def value_of(search: SearchRecord, entry: Entry) -> float | None:
+    """The objective of a row."""
+    return entry.best_value if isinstance(entry, TrialRecord) else entry.val.get(search.metric)
+
+
+def _metrics(found: Iterable[Mapping[str, float]]) -> list[str]:
+    return sorted({name for metrics in found for name in metrics})
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Those that depend on the search."""
+
+    others: list[str]
+    """config fields without a column of another name"""
+    val: list[str]
+    test: list[str]
+
+
+def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, names: _Columns) -> Row:
+    config = _flat(trial.config)
+    ranks = evidence.ranks if evidence else search.ranks()
+    compared = evidence is not None and trial.id in ranks and trial.id not in evidence.by_value
     seed = config.get("seed")
     return {
-        "rank": rank,
+        "rank": ranks.get(trial.id),
         "trial": trial.id,
         "status": trial.status,
-        "tied": None,
+        "tied": trial.id in evidence.tied if evidence and compared else None,
         "backbone": config.get("backbone"),
         "freeze": config.get("freeze"),
         "freeze_blocks": trial.freeze_blocks,
@@ -132,15 +174,12 @@ def _row(
         "schedule": config.get("schedule.kind"),
         "pos_weight": config.get("loss.pos_weight"),
         "lr": config.get("optimizer.lr"),
-        **{name: config.get(name) for name in others},
+        **{name: config.get(name) for name in names.others},
         "best_epoch": trial.best_epoch,
         "epochs_run": trial.epochs_run,
-        "objective": value,
-        "delta_baseline": None if value is None or baseline is None else value - baseline,
-        "ci_low": None,
-        "ci_high": None,
-        **{f"val_{name}": trial.best_metrics.get(name) for name in val},
-        **{f"test_{name}": trial.test.get(name) for name in test},
+        **_scores(search, trial, evidence),
+        **{f"val_{name}": trial.best_metrics.get(name) for name in names.val},
+        **{f"test_{name}": trial.test.get(name) for name in names.test},
         "trained_parameters": trial.trained_parameters,
         "total_parameters": trial.total_parameters,
         "seconds": trial.seconds,
@@ -152,6 +191,36 @@ def _row(
         "error": trial.error,
         "link": None,
     }
+
+
+def _reference_row(search: SearchRecord, reference: Reference, evidence: Evidence | None, names: _Columns) -> Row:
+    blank: Row = dict.fromkeys(_row(search, TrialRecord("", 0), None, names))
+    return blank | {
+        "trial": reference.name,
+        "status": "reference",
+        **_scores(search, reference, evidence),
+        **{f"val_{name}": reference.val.get(name) for name in names.val},
+        **{f"test_{name}": reference.test.get(name) for name in names.test},
+        "seconds": reference.seconds,
+        "data_hash": None if reference.given else search.data.get("hash"),
+    }
+
+
+def _scores(search: SearchRecord, entry: Entry, evidence: Evidence | None) -> Row:
+    """The objective, its change from the baseline and its interval."""
+    value, baseline = value_of(search, entry), search.baseline.best_value if search.baseline else None
+    interval = evidence.intervals.get(name_of(entry)) if evidence else None
+    return {
+        "objective": value,
+        "delta_baseline": None if value is None or baseline is None else value - baseline,
+        "ci_low": interval.low if interval else None,
+        "ci_high": interval.high if interval else None,
+    }
+
+
+def name_of(entry: Entry) -> str:
+    """What the `trial` column says."""
+    return entry.id if isinstance(entry, TrialRecord) else entry.name
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -170,24 +239,45 @@ def _csv_cell(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _markdown_table(search: SearchRecord, trials: list[TrialRecord], extra: Mapping[str, Mapping[str, str]]) -> str:
-    ranks = search.ranks()
-    above = {trial.id for trial in _above_best(search)}
-    readable = [name for name in _readable_metrics(search) if any(name in trial.best_metrics for trial in trials)]
-    tested = any(search.metric in trial.test for trial in search.trials)
+def _markdown_table(
+    search: SearchRecord, evidence: Evidence | None, shown: list[Entry], extra: Mapping[str, Mapping[str, str]]
+) -> str:
+    readable = [name for name in _readable_metrics(search) if any(name in _val(entry) for entry in shown)]
+    tested = any(search.metric in entry.test for entry in _entries(search))
+    repeats = evidence.spreads if evidence else {}
+    interval = " [95 %]" if evidence and evidence.intervals else ""
     headers = ["rank", "trial", *CONFIG_COLUMNS, "epochs (best/run)"]
-    headers += [f"{search.metric} (vs baseline)", *readable]
+    headers += [f"{search.metric}{interval} (vs baseline)", *["repeats"] * bool(repeats), *readable]
     headers += [f"test {search.metric}"] * tested + ["seconds", "status", *extra]
+    above = {trial.id for trial in above_best(search)}
     cells = []
-    for trial in trials:
-        rank = ranks.get(trial.id)
-        row = ["†" if trial.id in above else "" if rank is None else str(rank), trial.id, *config_cells(trial)]
-        row += [f"{trial.best_epoch or '-'}/{trial.epochs_run}", _objective_cell(search, trial)]
-        row += [table.metric(trial.best_metrics.get(name)) for name in readable]
-        row += [table.metric(trial.test.get(search.metric))] * tested
-        row += ["" if trial.seconds is None else f"{trial.seconds:.0f}", trial.status]
-        cells.append([*row, *(texts.get(trial.id, "") for texts in extra.values())])
+    for entry in shown:
+        row = _trial_cells(search, entry, evidence, above) if isinstance(entry, TrialRecord) else _name_cells(entry)
+        row.append(_objective_cell(search, entry, evidence))
+        row += [table.spread(**vars(repeats[name_of(entry)])) if name_of(entry) in repeats else ""] * bool(repeats)
+        row += [table.metric(_val(entry).get(name)) for name in readable]
+        row += [table.metric(entry.test.get(search.metric))] * tested
+        row += ["" if entry.seconds is None else f"{entry.seconds:.0f}"]
+        row += [entry.status if isinstance(entry, TrialRecord) else "reference"]
+        cells.append([*row, *(texts.get(name_of(entry), "") for texts in extra.values())])
     return table.table(headers, cells)
+
+
+def _trial_cells(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, above: set[str]) -> list[str]:
+    """Rank, trial, config and epochs."""
+    rank = (evidence.ranks if evidence else search.ranks()).get(trial.id)
+    place = "†" if trial.id in above else "" if rank is None else str(rank)
+    tied = "=" * (evidence is not None and trial.id in evidence.tied)
+    epochs = f"{trial.best_epoch:g}" if trial.best_epoch else "-"
+    return [place + tied, trial.id, *config_cells(trial), f"{epochs}/{trial.epochs_run:g}"]
+
+
+def _name_cells(reference: Reference) -> list[str]:
+    return ["", reference.name, *[""] * len(CONFIG_COLUMNS), ""]
+
+
+def _val(entry: Entry) -> Mapping[str, float]:
+    return entry.best_metrics if isinstance(entry, TrialRecord) else entry.val
 
 
 def _readable_metrics(search: SearchRecord) -> list[str]:
@@ -208,65 +298,13 @@ def config_cells(trial: TrialRecord) -> list[str]:
     ]
 
 
-def _objective_cell(search: SearchRecord, trial: TrialRecord) -> str:
-    value, baseline = trial.best_value, search.baseline.best_value if search.baseline else None
-    if trial.baseline:
-        return f"{table.metric(value)} (baseline)".strip()
-    if value is None or baseline is None:
-        return table.metric(value)
-    return f"{table.metric(value)} ({table.change(value - baseline)})"
-
-
-def _above_best(search: SearchRecord) -> list[TrialRecord]:
-    """Unranked trials whose value is better than that of the best eligible one."""
-    best, found = search.best, []
-    for trial in search.ranked() if best else []:
-        if best is None or trial.best_value == best.best_value:
-            break
-        found.append(trial)
-    return found
-
-
-def _footnotes(search: SearchRecord, shown: list[TrialRecord]) -> Iterator[str]:
-    best = search.best
-    if best is None:
-        yield "No trial has finished, so none is ranked."
-    visible = {trial.id for trial in shown}
-    above = [trial for trial in _above_best(search) if trial.id in visible]
-    if best and above:
-        names = ", ".join(f"{table.escape(trial.id)} ({table.escape(trial.status)})" for trial in above)
-        yield (
-            f"† Above the best finished trial {table.escape(best.id)} but not ranked, because only finished trials "
-            f"(complete or early_stopped) are: {names}."
-        )
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for trial in search.trials:
-        if trial.error:  # failed, lost or diverged
-            by_reason[f"{trial.status}: {table.reason(trial.error)}"].append(trial.id)
-    if by_reason:
-        lines = [f"- {table.escape(', '.join(ids))} {table.escape(why)}" for why, ids in by_reason.items()]
-        yield "Trials that could not go on:\n\n" + "\n".join(lines)
-    details = [trial.best_details.get("labels_left_out") for trial in shown]
-    left_out = sorted({str(label) for labels in details if isinstance(labels, list) for label in labels})
-    if left_out:
-        names = ", ".join(map(table.escape, left_out))
-        yield f"Left out of macro means, having no positive image in a split: {len(left_out)} ({names})."
-
-
-def _origin(search: SearchRecord) -> Iterator[tuple[str, str]]:
-    data = search.data
-    sizes = mapping(data.get("sizes"))
-    yield "space", table.escape(search.space)
-    yield "data", table.escape(str(data.get("hash") or "")[:12])
-    yield "images", table.escape(", ".join(f"{name} {size}" for name, size in sizes.items()))
-    yield "data_seed", table.escape(table.short(data.get("data_seed")))
-    yield "seed", table.escape(table.short(search.seed))
-    yield "sampler", table.escape(search.sampler)
-    yield "scheduler", table.escape(table.named(search.scheduler, first=("kind",)))
-    yield "trials", f"{len(search.trials)}" + (f" of {search.budget}" if search.budget else "")
-    yield "precision", table.escape(search.precision)
-    yield "test_reads", str(search.test_reads)
-    versions = sorted(search.versions.items())
-    yield "versions", table.escape(", ".join(f"{name} {table.short(version)}" for name, version in versions))
-    commit = search.git or ""
-    yield "git", table.escape(commit[:12] + "+" * commit.endswith("+"))
+def _objective_cell(search: SearchRecord, entry: Entry, evidence: Evidence | None) -> str:
+    """`0.763 [0.71, 0.81] (+0.021)`."""
+    scores = _scores(search, entry, evidence)
+    cell = table.metric(scores["objective"])
+    if scores["ci_low"] is not None:
+        cell += f" {table.interval(scores['ci_low'], scores['ci_high'])}"
+    if isinstance(entry, TrialRecord) and entry.baseline:
+        return f"{cell} (baseline)".strip()
+    change = scores["delta_baseline"]
+    return cell if change is None else f"{cell} ({table.change(change)})"

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), " ")
 _MARKUP = {ord(character): f"\\{character}" for character in "\\`*[]|"} | {ord("<"): "&lt;", ord("&"): "&amp;"}
+_ESCAPED_INTERVAL = re.compile(r"\\\[([-+.\d, %]+)\\\](?=$|[ .,;])")
+"""brackets around numbers are no link, and read better as they are"""
 _REASON_CHARACTERS = 200
+_NARROW = 0.02
+"""intervals below it differ in the third decimal"""
 
 
 def escape(text: str) -> str:
     """The text on one line with nothing in it that Markdown or HTML would act on, pipes included."""
     storable = text.encode("utf-8", "backslashreplace").decode()
-    return " ".join(storable.translate(_CONTROL).split()).translate(_MARKUP)
+    escaped = " ".join(storable.translate(_CONTROL).split()).translate(_MARKUP)
+    return _ESCAPED_INTERVAL.sub(r"[\1]", escaped)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -50,6 +55,19 @@ def metric(value: float | None) -> str:
 def change(value: float) -> str:
     """A difference with its sign, to three decimals."""
     return re.sub(r"^-(0\.0+)$", r"+\1", f"{value:+.3f}")
+
+
+def interval(low: float, high: float, number: Callable[[float], str] = metric) -> str:
+    """`[0.71, 0.81]`; a narrow one with three decimals. `number` writes its ends."""
+    ends = [number(low), number(high)]
+    if high - low >= _NARROW:
+        ends = [end[:-1] for end in (number(round(low, 2)), number(round(high, 2)))]
+    return f"[{ends[0]}, {ends[1]}]"
+
+
+def spread(mean: float, sd: float | None, runs: int) -> str:
+    """`0.741 ± 0.012 (3)`: mean, standard deviation and number of runs."""
+    return metric(mean) + ("" if sd is None else f" ± {metric(sd)}") + f" ({runs})"
 
 
 def freeze(given: Any, blocks: int | None, total: int | None) -> str:

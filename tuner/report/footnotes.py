@@ -1,0 +1,127 @@
+"""What stands under a leaderboard: how its ranks are to be read, what is missing in it, and how it was made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from tuner.evidence.gathering import Evidence
+from tuner.records import SearchRecord, TrialRecord
+from tuner.report import table
+from tuner.tolerant import mapping
+
+
+def footnotes(search: SearchRecord, evidence: Evidence | None, shown: Sequence[TrialRecord]) -> Iterator[str]:
+    """A paragraph each."""
+    if search.best is None:
+        yield "No trial has finished, so none is ranked."
+    if evidence and evidence.images:
+        yield from _ranking(search, evidence)
+    yield from _above(search, shown)
+    yield from _stopped(search)
+    yield from _left_out(shown)
+
+
+def above_best(search: SearchRecord) -> list[TrialRecord]:
+    """Unranked trials whose value is better than that of the best eligible one."""
+    best, found = search.best, []
+    for trial in search.ranked() if best else []:
+        if best is None or trial.best_value == best.best_value:
+            break
+        found.append(trial)
+    return found
+
+
+def _ranking(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
+    best = search.best
+    if best and evidence.ranks.get(best.id, 1) > 1:
+        yield (
+            f"{table.escape(best.id)} has the best value, but not by its repeats: they are significantly worse than "
+            f"{evidence.ranks[best.id] - 1} other trials."
+        )
+    if evidence.tied:
+        yield _tied(search, evidence)
+    elif best and len(evidence.ranks) - len(evidence.by_value) > 1 and best.id not in evidence.by_value:
+        yield f"{table.escape(best.id)} stands alone: it is significantly better than every other finished trial."
+    drawn = f"{evidence.images} validation images"
+    if evidence.groups < evidence.images:
+        drawn += f" ({evidence.groups} groups, drawn whole)"
+    yield (
+        f"Rank: 1 + the number of trials that are significantly better on the same images (5 %, corrected for many "
+        f"comparisons). Intervals: 95 % bootstrap over {drawn}; those of trials that were selected by these images "
+        f"are on the selection set, optimistic. {_seeds(evidence)}"
+    )
+    if evidence.by_value:
+        names = table.escape(", ".join(evidence.by_value))
+        yield f"Ranked by value alone, since there are no validation predictions that give it: {names}."
+
+
+def _tied(search: SearchRecord, evidence: Evidence) -> str:
+    tied = [trial for trial in search.ranked() if trial.id in evidence.tied]
+    cheapest = next(trial for trial in tied if trial.id == evidence.cheapest)
+    costs = [f"{cheapest.total_parameters / 1e6:.1f} M parameters"] if cheapest.total_parameters else []
+    costs += [f"{cheapest.images_per_second:.0f} images/s"] if cheapest.images_per_second else []
+    cost = f" ({', '.join(costs)})" if costs else ""
+    names = table.escape(", ".join(trial.id for trial in tied))
+    return f"Tied for the first place (`1=`): {names}; the cheapest of them is {table.escape(cheapest.id)}{cost}."
+
+
+def _seeds(evidence: Evidence) -> str:
+    if evidence.seeds:
+        return (
+            "Ranks count the luck of the seed, as repeats show it, and go by the mean of the repeats where there are "
+            "some; intervals do not."
+        )
+    return "The luck of the seed is in neither: `--repeats` would show it."
+
+
+def _above(search: SearchRecord, shown: Sequence[TrialRecord]) -> Iterator[str]:
+    visible = {trial.id for trial in shown}
+    above = [trial for trial in above_best(search) if trial.id in visible]
+    if search.best and above:
+        names = ", ".join(f"{table.escape(trial.id)} ({table.escape(trial.status)})" for trial in above)
+        yield (
+            f"† Above the best finished trial {table.escape(search.best.id)} but not ranked, because only finished "
+            f"trials (complete or early_stopped) are: {names}."
+        )
+
+
+def _stopped(search: SearchRecord) -> Iterator[str]:
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for trial in (*search.trials, *search.reruns):
+        if trial.error:  # failed, lost or diverged
+            by_reason[f"{trial.status}: {table.reason(trial.error)}"].append(trial.id)
+    if by_reason:
+        lines = [f"- {table.escape(', '.join(ids))} {table.escape(why)}" for why, ids in by_reason.items()]
+        yield "Trials that could not go on:\n\n" + "\n".join(lines)
+
+
+def _left_out(shown: Sequence[TrialRecord]) -> Iterator[str]:
+    details = [trial.best_details.get("labels_left_out") for trial in shown]
+    left_out = sorted({str(label) for labels in details if isinstance(labels, list) for label in labels})
+    if left_out:
+        names = ", ".join(map(table.escape, left_out))
+        yield f"Left out of macro means, having no positive image in a split: {len(left_out)} ({names})."
+
+
+def origin_of(search: SearchRecord) -> Iterator[tuple[str, str]]:
+    """How it was made: name and text, empty where there is none."""
+    data = search.data
+    sizes = mapping(data.get("sizes"))
+    yield "space", table.escape(search.space)
+    yield "overrides", table.escape("; ".join(search.overrides))
+    yield "plugins", table.escape(", ".join(f"{name} {str(sha256)[:12]}" for name, sha256 in search.plugins.items()))
+    yield "data", table.escape(str(data.get("hash") or "")[:12])
+    yield "images", table.escape(", ".join(f"{name} {size}" for name, size in sizes.items()))
+    yield "data_seed", table.escape(table.short(data.get("data_seed")))
+    yield "seed", table.escape(table.short(search.seed))
+    yield "sampler", table.escape(search.sampler)
+    yield "scheduler", table.escape(table.named(search.scheduler, first=("kind",)))
+    yield "trials", f"{len(search.trials)}" + (f" of {search.budget}" if search.budget else "")
+    yield "reruns", str(len(search.reruns) or "")
+    yield "precision", table.escape(search.precision)
+    yield "test_reads", str(search.test_reads)
+    versions = sorted(search.versions.items())
+    yield "versions", table.escape(", ".join(f"{name} {table.short(version)}" for name, version in versions))
+    commit = search.git or ""
+    yield "git", table.escape(commit[:12] + "+" * commit.endswith("+"))
