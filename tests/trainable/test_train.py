@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from small_data import small_dataset
-from small_trials import TINY, equal_states, job_of, model_of, numbers, reports_of, small_config
+from small_trials import TINY, job_of, model_of, numbers, reports_of, small_config
 
 import trainable.train
 from trainable.checkpoint import load_checkpoint
@@ -24,83 +23,7 @@ from trainable.evaluation import Evaluation, Evaluator
 from trainable.losses import unweighted_loss
 from trainable.metrics import REPORTED
 from trainable.stages import stage_of
-from trainable.train import EpochReport
 from trainable.weights import Weights
-
-SGD = {"kind": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 1e-3, "head_lr_multiplier": 3.0}
-STORIES: dict[str, dict[str, Any]] = {
-    "one stage": {"epochs": 2},
-    "plateau": {"epochs": 3, "schedule": {"kind": "plateau", "patience_epochs": 0, "factor": 0.5}},
-    "cosine": {"epochs": 3, "schedule": {"kind": "cosine"}},
-    "exponential": {"epochs": 3, "schedule": {"kind": "exponential", "gamma": 0.5}},
-    "one cycle": {"epochs": 3, "schedule": {"kind": "one_cycle"}},
-    "momentum and dropout": {"epochs": 3, "optimizer": SGD, "head": {"kind": "mlp", "dropout": 0.5, "width": 16}},
-    "light views": {"epochs": 3, "augment": "light", "freeze": 0},
-    "strong views, micro-batches": {"epochs": 2, "augment": "strong", "batch_size": 16, "micro_batch": 5},
-    "warm-up": {"epochs": 4, "head_warmup_epochs": 2, "optimizer": SGD, "schedule": {"kind": "one_cycle"}},
-    "thawing, freezing again": {
-        "epochs": 5,
-        "stages": [
-            {"epochs": 1, "freeze": "all", "lr": 0.01},
-            {"epochs": 2, "freeze": 1, "lr": 0.001},
-            {"epochs": 2, "freeze": 3},
-        ],
-        "optimizer": SGD,
-        "schedule": {"kind": "cosine"},
-        "head": {"kind": "dropout_linear", "dropout": 0.3},
-        "augment": "light",
-    },
-    "everything thawed, then frozen": {
-        "epochs": 4,
-        "stages": [{"epochs": 2, "freeze": 0}, {"epochs": 2, "freeze": "all"}],
-        "schedule": {"kind": "plateau", "patience_epochs": 0},
-    },
-    "stochastic depth": {"epochs": 2, "backbone": "efficientnet_b0", "freeze": 7},
-    "fitted thresholds": {"epochs": 3, "thresholds": "fitted", "loss": {"pos_weight": "balanced"}},
-    "multi-class": {"epochs": 2, "loss": {"pos_weight": "balanced", "label_smoothing": 0.1}, "batch_norm": "frozen"},
-}
-
-
-@pytest.mark.parametrize("story", STORIES)
-def test_a_trial_resumed_after_any_epoch_is_the_uninterrupted_one(story: str, tmp_path: Path) -> None:
-    """Every number but times and memory, and every trained weight, to the bit."""
-    config = small_config(**STORIES[story])
-    data = small_dataset("multiclass" if story == "multi-class" else "multilabel", images=50)
-    whole = job_of(config, tmp_path / "whole")
-    reports: list[EpochReport] = []
-    for report in trainable.train.train_trial(whole, data, torch.device("cpu")):
-        reports.append(report)
-        shutil.copytree(tmp_path / "whole", tmp_path / f"after {report.epoch}")
-    assert [report.epoch for report in reports] == list(range(1, config.epochs + 1))
-    for epoch in range(1, config.epochs):
-        job = job_of(config, tmp_path / f"after {epoch}")
-        torch.rand(epoch)  # whatever has been drawn before does not matter
-        assert numbers(reports_of(job, data, resume=True)) == numbers(reports[epoch - 1 :])
-        assert equal_states(model_of(job.files.last), model_of(whole.files.last))
-        assert equal_states(model_of(job.files.best), model_of(whole.files.best))
-        assert job.files.predictions.read_bytes() == whole.files.predictions.read_bytes()
-
-
-def test_a_trial_can_be_left_and_resumed_again_and_again(tmp_path: Path) -> None:
-    config = small_config(epochs=4, augment="light")
-    whole = reports_of(job_of(config, tmp_path / "whole"))
-    job = job_of(config, tmp_path / "parts")
-    assert numbers(reports_of(job, stop_after=1)) == numbers(whole[:1])
-    for epoch in (1, 2, 3):  # the last report again, since its reader may not have got it, and the next one
-        assert numbers(reports_of(job, resume=True, stop_after=2)) == numbers(whole[epoch - 1 : epoch + 1])
-    assert numbers(reports_of(job, resume=True)) == numbers(whole[-1:])
-
-
-def test_the_seconds_of_all_runs_add_up(tmp_path: Path) -> None:
-    job = job_of(small_config(epochs=2), tmp_path)
-    (first,) = reports_of(job, stop_after=1)
-    again, second = reports_of(job, resume=True)
-    assert 0 < first.seconds == again.seconds < second.seconds
-
-
-def test_nothing_to_resume_is_the_user_s_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"last\.pt: there is no checkpoint"):
-        reports_of(job_of(small_config(), tmp_path), resume=True)
 
 
 def test_the_same_seeds_give_the_same_result_and_others_do_not(tmp_path: Path) -> None:
