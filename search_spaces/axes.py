@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from search_spaces.fields import CONFIG_FIELDS
+from search_spaces.fields import CONFIG_FIELDS, as_read
 from trainable.strict import Strict
 
 Value = Any
@@ -27,7 +27,11 @@ def among(value: Value, values: Iterable[Value]) -> bool:
 
 
 def shown(value: Value) -> str:
-    """A value as YAML writes it."""
+    """A value as YAML writes it; what is null in a mapping is left out."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {shown(part)}' for key, part in value.items() if part is not None)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
@@ -203,3 +207,19 @@ Axis = Annotated[
     Annotated[FloatRange, Tag("float")] | Annotated[IntRange, Tag("int")] | Annotated[Choice, Tag("choice")],
     Discriminator(_kind),
 ]
+
+
+def axis_as_read(path: str, axis: FloatRange | IntRange | Choice) -> FloatRange | IntRange | Choice:
+    """An axis with its options and conditions as a config holds them (`1` for a learning rate is 1.0)."""
+    when = {parent: tuple(as_read(parent, value) for value in values) for parent, values in axis.when.items()}
+    if isinstance(axis, Choice):
+        return axis.model_copy(update={"when": when, "options": tuple(as_read(path, v) for v in axis.options)})
+    return axis.model_copy(update={"when": when})
+
+
+def axis_as_written(axis: FloatRange | IntRange | Choice) -> dict[str, Any]:
+    """An axis as it stands in a file."""
+    fields = axis.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"when"})
+    if axis.when:
+        fields["when"] = {parent: list(values) for parent, values in axis.when.items()}
+    return fields

@@ -101,9 +101,9 @@ class _Cause:
     label: str
     text: str
     beside: str
-    apart: tuple[object, ...] = ()
+    apart: tuple[str, ...] = ()
     """what tells it from others of the same place and kind"""
-    likewise: dict[tuple[object, ...], str] = field(default_factory=dict)
+    likewise: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def line(self) -> str:
         parts = " ".join(part for part in (self.label, self.beside) if part)
@@ -185,7 +185,7 @@ class _Proof:
                 place = (*place, "choice", index)
         others = [other for other in matter if other != path]
         beside = " and ".join(f"{other} {shown(params[other])}" for other in others)
-        apart = tuple(params[other] for other in others if isinstance(self.space.axes[other], Choice))
+        apart = tuple(shown(params[other]) for other in others if isinstance(self.space.axes[other], Choice))
         text = _body(message, path) + self._remedy(message, place)
         return _Cause(place, label, text, f"with {beside}" if beside else "", apart)
 

@@ -120,7 +120,7 @@ def value_mistakes(path: str, value: Any) -> list[str]:
 
 def as_read(path: str, value: Any) -> Any:
     """A field's value as the config holds it (`1` for a learning rate is 1.0), or as given where it does not fit."""
-    if value_mistakes(path, value):
+    if path not in CONFIG_FIELDS or value_mistakes(path, value):
         return value
     try:
         part, _, name = path.partition(".")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from search_spaces import conditions
 from search_spaces.axes import Choice, FloatRange, Value, among, shown
-from search_spaces.fields import CONFIG_FIELDS, unknown_path, value_mistakes
+from search_spaces.fields import CONFIG_FIELDS, default_value, unknown_path, value_mistakes
 from trainable.errors import UserError, nearest
 from trainable.metrics import parse_objective
 
 if TYPE_CHECKING:
     from search_spaces.space import Space
+
+FINEST_PART = 100
+"""a first rung is a simple part of an epoch: at least one in so many"""
 
 Mistake = tuple[tuple[str | int, ...], str]
 """a path in the space's file and what is wrong there"""
@@ -23,12 +27,14 @@ def space_mistakes(space: Space, unread: Collection[str]) -> Iterator[Mistake]:
     """Everything that breaks a rule. `unread`: sections and axes that could not be read; nothing is said of them."""
     return chain(
         _objective_mistakes(space),
+        _split_mistakes(space),
         _value_mistakes(space),
         _axis_mistakes(space),
         _when_mistakes(space, unread),
         _presence_mistakes(space, unread),
         _sampler_mistakes(space, unread),
         _rung_mistakes(space),
+        _horizon_mistakes(space, unread),
     )
 
 
@@ -38,6 +44,18 @@ def _objective_mistakes(space: Space) -> Iterator[Mistake]:
     except UserError as error:
         for line in error.mistakes:
             yield ("objective",), line.removeprefix("objective: ")
+
+
+def _split_mistakes(space: Space) -> Iterator[Mistake]:
+    if space.split is None:
+        return
+    from trainable.data.splits import parse_ratios  # brings numpy, which listing the spaces does without
+
+    try:
+        parse_ratios(space.split)
+    except UserError as error:
+        for line in error.mistakes:
+            yield ("split",), line.removeprefix("split ")
 
 
 def _value_mistakes(space: Space) -> Iterator[Mistake]:
@@ -119,6 +137,11 @@ def _presence_mistakes(space: Space, unread: Collection[str]) -> Iterator[Mistak
         yield ("axes",), "is empty; give at least one axis, such as optimizer.lr: {float: [1e-4, 1e-2], log: true}"
     if "seed" in space.axes:
         yield ("axes", "seed"), "is not searched: a lucky seed is no better config; give it in fixed"
+    if "first_epoch_evaluations" in space.axes:
+        yield (
+            ("axes", "first_epoch_evaluations"),
+            "is not searched: it says when a trial is looked at, not how it trains; give it in fixed",
+        )
     if unread:
         return
     if "backbone" not in space.axes and "backbone" not in space.fixed:
@@ -150,30 +173,67 @@ def _sampler_mistakes(space: Space, unread: Collection[str]) -> Iterator[Mistake
 
 
 def _rung_mistakes(space: Space) -> Iterator[Mistake]:
-    """A first rung lies between the head's warm-up and the last epoch."""
+    """A first rung lies between the head's warm-up and the last epoch, where trials are evaluated."""
     if space.scheduler.kind == "none":
         return
     grace, place = space.scheduler.grace_epochs, ("scheduler", "grace_epochs")
-    epochs = [value for value in _possible(space, "epochs") if value <= grace]
+    if grace < 1:
+        yield from ((place, text) for text in _fraction_mistakes(grace, _possible(space, "first_epoch_evaluations")))
+    epochs = [length for length in _horizons(space) if length <= grace]
     if epochs:
         yield (
             place,
-            f"{grace} must be below epochs ({min(epochs)}), or nothing is ever stopped; lower it, or train longer",
+            f"{grace:g} must be below epochs ({min(epochs)}), or nothing is ever stopped; lower it, or train longer",
         )
-    before_last = [length for stages in _values(space, "stages") if (length := _epochs_before_last(stages)) >= grace]
+    before_last = [length for stages in _values(space, "stages") if (length := sum(_lengths(stages)[:-1])) >= grace]
     if before_last:
         yield (
             place,
-            f"{grace} must be above the epochs before the last stage ({max(before_last)}), or trials are judged before "
-            f"it; raise it, or shorten the stages before",
+            f"{grace:g} must be above the epochs before the last stage ({max(before_last)}), or trials are judged "
+            f"before it; raise it, or shorten the stages before",
         )
     warm_up = [value for value in _possible(space, "head_warmup_epochs") if value >= grace]
     if warm_up:
         yield (
             place,
-            f"{grace} must be above head_warmup_epochs ({max(warm_up)}), or trials are judged before their backbone "
+            f"{grace:g} must be above head_warmup_epochs ({max(warm_up)}), or trials are judged before their backbone "
             f"has trained; raise it, or warm up for less",
         )
+
+
+def _fraction_mistakes(grace: float, evaluations: list[int]) -> Iterator[str]:
+    """Why the first rung is at no evaluation within the first epoch, for trials evaluated so often in it."""
+    part = Fraction(grace).limit_denominator(FINEST_PART)
+    if abs(part - grace) > 1e-9:
+        yield f"{grace:g} is no simple part of an epoch; use one such as 0.25 or 0.5"
+        return
+    for number in sorted(set(evaluations)):
+        if (part * number).denominator > 1:
+            yield (
+                f"{grace:g} is not an evaluation: there are {number} in the first epoch; "
+                f"add first_epoch_evaluations: {part.denominator} to fixed"
+            )
+
+
+def _horizon_mistakes(space: Space, unread: Collection[str]) -> Iterator[Mistake]:
+    """Halving compares trials at equal shares of one horizon; that `epochs` is no axis is told elsewhere."""
+    if unread or space.scheduler.kind == "none" or "epochs" in space.axes:
+        return
+    horizons = sorted(set(_horizons(space)))
+    if len(horizons) == 1:
+        return
+    place = ("axes", "stages") if "stages" in space.axes else ("baseline",)
+    lengths = ", ".join(map(str, horizons))
+    yield place, f"trials last {lengths} epochs, which halving needs equal; make them so, or use scheduler: none"
+
+
+def _horizons(space: Space) -> list[int]:
+    """The epochs that trials can last, ranges by their ends: all stages together, or `epochs` where there are none."""
+    sampled = space.occurring("epochs", "stages", values=lambda axis: [value for _, value in axis.ends()])
+    given = {**space.fixed, **space.baseline}
+    baseline = given.get("epochs", default_value("epochs")), given.get("stages")
+    lengths = [sum(_lengths(stages)) or epochs for epochs, stages in (*sampled, baseline)]
+    return [length for length in lengths if isinstance(length, int) and not isinstance(length, bool)]
 
 
 def _possible(space: Space, path: str) -> list[int]:
@@ -188,8 +248,8 @@ def _values(space: Space, path: str) -> list[Value]:
     return [*values, space.baseline[path]] if path in space.baseline else values
 
 
-def _epochs_before_last(stages: Value) -> int:
-    """Epochs of all stages but the last; 0 for what is no list of stages, which is told elsewhere."""
-    earlier = stages[:-1] if isinstance(stages, list | tuple) else []
-    lengths = [stage.get("epochs") for stage in earlier if isinstance(stage, Mapping)]
-    return sum(length for length in lengths if isinstance(length, int))
+def _lengths(stages: Value) -> list[int]:
+    """Epochs of each stage; none for what is no list of stages, which is told elsewhere."""
+    several = stages if isinstance(stages, list | tuple) else []
+    lengths = [stage.get("epochs") for stage in several if isinstance(stage, Mapping)]
+    return [length for length in lengths if isinstance(length, int)]

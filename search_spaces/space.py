@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
+    PlainSerializer,
     PrivateAttr,
     ValidationError,
     ValidationInfo,
@@ -19,10 +21,10 @@ from pydantic import (
 )
 
 from search_spaces import conditions
-from search_spaces.axes import Axis, Choice, IntRange, Value
+from search_spaces.axes import Axis, IntRange, Value, axis_as_read, axis_as_written
 from search_spaces.conditions import AnyAxis, Params
-from search_spaces.document import Document, read_yaml, write_yaml
-from search_spaces.fields import CONFIG_FIELDS, as_read, default_value, flattened, nested
+from search_spaces.document import Document, parse_yaml, read_yaml, write_yaml
+from search_spaces.fields import as_read, default_value, flattened, nested
 from search_spaces.findings import malformed, without
 from search_spaces.rules import Mistake, space_mistakes
 from search_spaces.shipped import find_space
@@ -34,11 +36,25 @@ Sampler = Literal["tpe", "random", "grid"]
 DEFAULT_TRIALS = 20
 
 
+def _whole_or_of_the_first(epochs: float) -> float:
+    if epochs > 1 and not epochs.is_integer():
+        raise ValueError("should be a whole number of epochs, or a part of the first one such as 0.25")
+    return epochs
+
+
+GraceEpochs = Annotated[
+    float,
+    Field(gt=0),
+    AfterValidator(_whole_or_of_the_first),
+    PlainSerializer(lambda epochs: int(epochs) if epochs >= 1 else epochs),  # a whole number is stored as one
+]
+
+
 class Asha(Strict):
     """Asynchronous successive halving: at each rung only the best share of the trials goes on."""
 
     kind: Literal["asha"] = "asha"
-    grace_epochs: Annotated[int, Field(ge=1)] = 1
+    grace_epochs: GraceEpochs = 1
     """the first rung; no trial is stopped before"""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """one trial in this many goes on, and a rung is this many times the one before"""
@@ -87,6 +103,8 @@ class Space(Strict):
     notes: str | None = None
     task: Literal["auto", "multilabel", "multiclass"] = "auto"
     objective: str = "f1_macro"
+    split: str | None = None
+    """percent of train/val/test, or of train/val, where neither the data nor the command says"""
     sampler: Sampler = "tpe"
     scheduler: Scheduler
     """default: asha, or none for a grid"""
@@ -117,12 +135,12 @@ class Space(Strict):
     @field_validator("fixed", "baseline")
     @classmethod
     def _values_as_read(cls, given: dict[str, Value]) -> dict[str, Value]:
-        return {path: _as_read(path, value) for path, value in given.items()}
+        return {path: as_read(path, value) for path, value in given.items()}
 
     @field_validator("axes")
     @classmethod
     def _options_as_read(cls, axes: dict[str, AnyAxis]) -> dict[str, AnyAxis]:
-        return {path: _axis_as_read(path, axis) for path, axis in axes.items()}
+        return {path: axis_as_read(path, axis) for path, axis in axes.items()}
 
     @model_validator(mode="after")
     def _obeys_rules(self, info: ValidationInfo) -> Space:
@@ -144,8 +162,13 @@ class Space(Strict):
 
     @property
     def source(self) -> str:
-        """The file's text, comments included."""
-        return self._document.text if self._document else self.to_yaml()
+        """The file's text, comments included, with what it says before anything was overridden."""
+        return self.document.text
+
+    @property
+    def document(self) -> Document:
+        """What the space was read from; one that was made in Python is written out."""
+        return self._document or parse_yaml(self.to_yaml(), "space")
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -271,16 +294,20 @@ class Space(Strict):
         baseline = tuple({**self.fixed, **self.baseline}.get(path, default_value(path)) for path in paths)
         return [baseline, *self.occurring(*paths, values=lambda axis: axis.values() or ())]
 
-    def to_yaml(self) -> str:
-        """The space as YAML with every default written out; it reads back equal."""
+    def to_data(self) -> dict[str, Any]:
+        """The space as plain data with every default written out."""
         fields = self.model_dump(mode="json", exclude={"axes", "budget"})
-        for optional in ("hypothesis", "notes"):
+        for optional in ("hypothesis", "notes", "split"):
             if fields[optional] is None:
                 del fields[optional]
         if budget := self.budget.model_dump(exclude_none=True):
             fields["budget"] = budget
-        fields["axes"] = {path: _axis_as_written(axis) for path, axis in self.axes.items()}
-        return write_yaml(fields)
+        fields["axes"] = {path: axis_as_written(axis) for path, axis in self.axes.items()}
+        return fields
+
+    def to_yaml(self) -> str:
+        """The space as YAML with every default written out; it reads back equal."""
+        return write_yaml(self.to_data())
 
 
 def load_space(path_or_name: Path | str) -> Space:
@@ -331,21 +358,3 @@ def _broken_rules(error: ValidationError) -> Sequence[Mistake] | None:
     """What Space itself found, if form was no hindrance."""
     cause = error.errors()[0].get("ctx", {}).get("error")
     return cause.mistakes if isinstance(cause, BrokenRulesError) else None
-
-
-def _as_read(path: str, value: Value) -> Value:
-    return as_read(path, value) if path in CONFIG_FIELDS else value
-
-
-def _axis_as_read(path: str, axis: AnyAxis) -> AnyAxis:
-    when = {parent: tuple(_as_read(parent, value) for value in values) for parent, values in axis.when.items()}
-    if isinstance(axis, Choice):
-        return axis.model_copy(update={"when": when, "options": tuple(_as_read(path, v) for v in axis.options)})
-    return axis.model_copy(update={"when": when})
-
-
-def _axis_as_written(axis: AnyAxis) -> dict[str, Any]:
-    fields = axis.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"when"})
-    if axis.when:
-        fields["when"] = {parent: list(values) for parent, values in axis.when.items()}
-    return fields

@@ -7,10 +7,13 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
+from search_spaces.overrides import NO_OVERRIDES, Overrides
 from trainable.data.manifest import Layout
 from trainable.errors import UserError
 from trainable.strict import Strict
 from trainable.task import TaskChoice
+
+DEFAULT_SPLIT = "70/15/15"
 
 
 class DataConfig(Strict):
@@ -24,8 +27,8 @@ class DataConfig(Strict):
     image_column: str | None = None
     label_column: str | None = None
     labels_separator: str | None = None
-    split: str = "70/15/15"
-    """percent of train/val/test, or of train/val; a split that the data give wins"""
+    split: str | None = None
+    """percent of train/val/test, or of train/val; a split that the data give wins; None: the space's, or 70/15/15"""
     drop_rare_labels: Annotated[int, Field(ge=1)] | None = None
     """labels with fewer positives are left out"""
     skip_unreadable: bool = False
@@ -79,6 +82,8 @@ class SearchConfig(Strict):
     space: str
     """a shipped space's name or a file"""
     data: DataConfig
+    overrides: Overrides = NO_OVERRIDES
+    """values of the space that are replaced"""
     trials: Annotated[int, Field(ge=1)] | None = None
     """None: the space's own budget"""
     hours: Annotated[float, Field(gt=0)] | None = None

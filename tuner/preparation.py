@@ -12,7 +12,7 @@ from trainable.data.prepared import Scan, cache_folder, scan_images
 from trainable.data.splits import SplitRow, data_hash, make_splits, parse_ratios, split_rows
 from trainable.errors import UserError
 from trainable.task import Task
-from tuner.config import DataConfig
+from tuner.config import DEFAULT_SPLIT, DataConfig
 
 SHOWN_ERRORS = 20
 
@@ -57,7 +57,7 @@ def examine(config: DataConfig, sizes: Sequence[int] = ()) -> Examined:
     Raises:
         UserError: data that cannot be read or split at all.
     """
-    ratios = parse_ratios(config.split)
+    ratios = parse_ratios(config.split or DEFAULT_SPLIT)
     manifest = read_manifest(
         config.path,
         task=config.task,

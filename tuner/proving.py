@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from search_spaces.check import prove
+from search_spaces.overrides import NO_OVERRIDES, Overrides, override
 from search_spaces.space import Space, load_space
 from trainable.backbones import backbone_facts, count_blocks
 from trainable.errors import UserError
 from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective, parse_objective
 from trainable.weights import Weights, download_weights, find_weights, require_weights, verify_weights
-from tuner.config import DataConfig
+from tuner.config import DEFAULT_SPLIT, DataConfig
 from tuner.preparation import PreparedData, examine, prepare
 
 
@@ -25,35 +26,44 @@ class Proved:
     objective: Objective
     weights: dict[str, Weights]
     data: PreparedData | None
+    reading: DataConfig | None
+    """how the data were read: what neither the data nor their options say is as the space says"""
+    overrides: tuple[str, ...] = ()
+    """what was replaced in the space, such as `backbone: resnet50 -> lite2`"""
 
 
-def prove_all(space: str, data: DataConfig | None, *, download: bool) -> Proved:
+def prove_all(space: str, data: DataConfig | None, *, download: bool, overrides: Overrides = NO_OVERRIDES) -> Proved:
     """Prove a space, its pretrained weights and its data; images are decoded at every size on the way.
+
+    Args:
+        overrides: values of the space that are replaced first
 
     Raises:
         UserError: every mistake found, one line each.
     """
-    loaded = load_space(space)
+    loaded, overridden = override(load_space(space), overrides)
     mistakes: list[str] = []
     weights: dict[str, Weights] = {}
-    prepared = None
+    prepared = reading = None
     with _collected(mistakes):
         weights = provide_weights(loaded.pretrained_backbones(), download=download)
     if data:
         with _collected(mistakes):
-            prepared = prepare(examine(_of_task(data, loaded), loaded.sizes()))
+            reading = _as_space_says(data, loaded)
+            prepared = prepare(examine(reading, loaded.sizes()))
     task = prepared.task if prepared else None if loaded.task == "auto" else loaded.task
     in_space = prove(loaded, task) or list(_block_mistakes(loaded))
     if mistakes := [*in_space, *mistakes]:
         raise UserError(*dict.fromkeys(mistakes))
-    return Proved(loaded, parse_objective(loaded.objective), weights, prepared)
+    return Proved(loaded, parse_objective(loaded.objective), weights, prepared, reading, overridden)
 
 
-def _of_task(data: DataConfig, space: Space) -> DataConfig:
-    """The data read for the space's task, where it names one."""
+def _as_space_says(data: DataConfig, space: Space) -> DataConfig:
+    """The data read for the space's task and split as it says, where the options leave that open."""
     if "auto" not in (space.task, data.task) and space.task != data.task:
         raise UserError(f"--task {data.task}: space {space.name!r} is for task {space.task}; leave out one of the two")
-    return data.model_copy(update={"task": space.task}) if data.task == "auto" else data
+    task = space.task if data.task == "auto" else data.task
+    return data.model_copy(update={"task": task, "split": data.split or space.split or DEFAULT_SPLIT})
 
 
 @contextmanager

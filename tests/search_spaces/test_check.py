@@ -87,3 +87,12 @@ def test_many_clashes_stay_a_few_lines() -> None:
     )
     assert len(found) == 1
     assert len(found[0]) < 400
+
+
+def test_lists_of_stages_are_told_apart() -> None:
+    stages = "[[{epochs: 2}, {epochs: 3, freeze: 1}], [{epochs: 5, freeze: 2}], [{epochs: 5, freeze: 3}]]"
+    axes = f"  freeze: {{choice: [all, 3, 1, 2]}}\n  stages: {{choice: {stages}}}\n"
+    assert (
+        "s.yaml:6:29 axes.freeze: option 1 with stages [{epochs: 5, freeze: 2}]: freeze is 1 but the last stage "
+        "freezes 2: leave out freeze (likewise with stages [{epochs: 5, freeze: 3}])"
+    ) in proved(f"fixed: {{backbone: lite0}}\nbaseline: {{}}\naxes:\n{axes}")

@@ -61,6 +61,12 @@ def mistakes(text: str) -> list[str]:
         ("epochs: {int: [3, 9]}", "6:3 axes.epochs: ", "is in fixed as well"),
         ("epochs: {int: [3, 9]}", "6:3 axes.epochs: ", "or use scheduler: none"),
         ("seed: {int: [0, 9]}", "6:3 axes.seed: ", "is not searched"),
+        ("first_epoch_evaluations: {choice: [1, 4]}", "6:3 axes.first_epoch_evaluations: ", "is not searched"),
+        (
+            "stages: {choice: [[{epochs: 5}], [{epochs: 2}, {epochs: 4}]]}",
+            "6:3 axes.stages: ",
+            "trials last 5, 6 epochs, which halving needs equal",
+        ),
         ("head_warmup_epochs: {choice: [0, 1]}", "1:1 scheduler.grace_epochs: ", "above head_warmup_epochs (1)"),
         ("head.width: {int: [1, 2], when: {head.knd: mlp}}", "6:36 axes.head.width.when.head.knd: ", "'head.kind'"),
         (
@@ -118,6 +124,33 @@ def test_a_mistaken_axis(axis: str, place: str, part: str) -> None:
             "2:34 scheduler.within.0: ",
             "schedule.kind",
         ),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {kind: asha, grace_epochs: 1.5}",
+            "2:25 scheduler.grace_epochs: ",
+            "should be a whole number of epochs, or a part of the first one",
+        ),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {kind: asha, grace_epochs: 0.333}",
+            "2:25 scheduler.grace_epochs: ",
+            "0.333 is no simple part of an epoch; use one such as 0.25",
+        ),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {kind: asha, grace_epochs: 0.25}",
+            "2:25 scheduler.grace_epochs: ",
+            "add first_epoch_evaluations: 4 to fixed",
+        ),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {kind: asha, grace_epochs: 0}",
+            "2:25 scheduler.grace_epochs: ",
+            "than 0",
+        ),
+        ("version: 1", "version: 1\nsplit: 70/40", "2:1 split: ", "the sum is 110"),
+        ("version: 1", "version: 1\nsplit: 3", "2:1 split: ", "must be text"),
+        ("backbone: lite0}", "backbone: lite0, epochs: 7}", "3:1 baseline: ", "trials last 5, 7 epochs"),
         ("version: 1", "version: 1\nsampler: grid\nscheduler: asha", "3:1 scheduler: ", "use scheduler: none"),
         ("version: 1", "version: 1\nbudget: {trials: 0}", "2:10 budget.trials: ", "greater than or equal to 1"),
         ("version: 1", "version: 1\nbudget: {trails: 3}", "2:10 budget.trails: ", "did you mean 'trials'?"),
@@ -186,7 +219,8 @@ ODDITIES = """null|true|0|-1|3.5|1000000000000000000000000000000|.nan|.inf|x|''|
 PLACES = """
 version objective sampler scheduler budget fixed baseline axes axes/backbone axes/freeze axes/head.kind axes/
 axes/head.width axes/stages axes/epochs fixed/epochs fixed/stages scheduler/kind scheduler/within
-scheduler/grace_epochs baseline/head baseline/backbone axes/backbone/when"""
+scheduler/grace_epochs fixed/first_epoch_evaluations split baseline/stages baseline/head baseline/backbone
+axes/backbone/when"""
 
 
 @settings(max_examples=150, deadline=None)
@@ -228,3 +262,32 @@ def test_a_warm_up_written_as_stages_ends_before_the_first_rung() -> None:
     (mistake,) = mistakes(space(grace_epochs=2))
     assert "2 must be above the epochs before the last stage (2)" in mistake
     assert read_space(parse_yaml(space(grace_epochs=3), "s.yaml")).baseline_config().freeze == 2
+
+
+@pytest.mark.parametrize(
+    ("grace", "evaluations"), [("0.25", 4), ("0.5", 4), ("0.75", 8), ("1", 1), ("0.1", 10), ("0.3", 10), ("0.05", 20)]
+)
+def test_a_first_rung_within_the_first_epoch_is_an_evaluation(grace: str, evaluations: int) -> None:
+    text = HEADER.replace("augment: none", f"first_epoch_evaluations: {evaluations}")
+    space = read_space(parse_yaml(f"scheduler: {{kind: asha, grace_epochs: {grace}}}\n{text}", "s.yaml"))
+    assert space.scheduler.kind == "asha"
+    assert space.scheduler.grace_epochs == float(grace)
+    assert f"grace_epochs: {grace}\n" in space.to_yaml(), "whole numbers stay whole"
+    assert read_space(parse_yaml(space.to_yaml(), "s.yaml")) == space
+
+
+@pytest.mark.parametrize("evaluations", ["{first_epoch_evaluations: 3, epochs: 5}", "{epochs: 5}"])
+def test_a_baseline_is_evaluated_at_the_first_rung_too(evaluations: str) -> None:
+    (mistake,) = mistakes(
+        f"version: 1\nscheduler: {{kind: asha, grace_epochs: 0.5}}\nfixed: {evaluations}\n"
+        "baseline: {backbone: lite0, first_epoch_evaluations: 2}\naxes:\n  backbone: {choice: [lite0, lite1]}\n"
+    )
+    assert "0.5 is not an evaluation: there are" in mistake
+
+
+def test_stages_that_last_as_long_may_be_halved() -> None:
+    stages = "  stages: {choice: [[{epochs: 5}], [{epochs: 1, freeze: all}, {epochs: 4}]]}\n"
+    space = read_space(parse_yaml(f"scheduler: {{kind: asha, grace_epochs: 2}}\n{HEADER}{stages}", "s.yaml"))
+    assert prove(space) == []
+    alone = space.source.replace("epochs: 5, augment: none", "augment: none").replace("lite0}", "lite0, epochs: 5}")
+    assert prove(read_space(parse_yaml(alone, "s.yaml"))) == []

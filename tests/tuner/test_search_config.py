@@ -21,7 +21,7 @@ def mistakes(**fields: Any) -> list[str]:
 
 def test_defaults_are_a_search_on_this_machine() -> None:
     config = parse_options(SearchConfig, name="new", space="quick", data=DATA)
-    assert config.data == DataConfig(path=Path("/data"), split="70/15/15", data_seed=0)
+    assert config.data == DataConfig(path=Path("/data"), split=None, data_seed=0)
     assert config.resources == Resources(cpus_per_trial=1, gpus_per_trial=None, workers=None, threads_per_trial=1)
     assert (config.trials, config.hours, config.seed, config.top_k, config.offline) == (None, None, 0, 3, False)
 

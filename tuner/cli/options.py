@@ -28,7 +28,10 @@ def _reading(
     image_column: Annotated[str | None, typer.Option(help="manifest column of image paths")] = None,
     label_column: Annotated[str | None, typer.Option(help="manifest column of labels")] = None,
     labels_separator: Annotated[str | None, typer.Option(help="what separates labels in a cell")] = None,
-    split: Annotated[str, typer.Option(help="train/val/test or train/val; a given split wins")] = "70/15/15",
+    split: Annotated[
+        str | None,
+        typer.Option(help="train/val/test or train/val; the data's own wins; default: the space's, or 70/15/15"),
+    ] = None,
     drop_rare_labels: Annotated[int | None, typer.Option(help="leave out labels with fewer positives")] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="leave out broken images")] = False,
     data_seed: Annotated[int, typer.Option(help="keys split and augmented views")] = 0,
@@ -36,16 +39,46 @@ def _reading(
     """The options of every command that reads data; their names are DataConfig's fields."""
 
 
+def _overriding(
+    *,
+    backbone: Annotated[
+        list[str],
+        typer.Option(metavar="[OLD=]NEW", help="a backbone in another's place; repeatable", default_factory=list),
+    ],
+    image_size: Annotated[
+        list[str], typer.Option(metavar="[OLD=]NEW", help="other pixels a side; repeatable", default_factory=list)
+    ],
+    epochs: Annotated[
+        list[str],
+        typer.Option(metavar="[OLD=]NEW", help="other epochs, stages scaled to them; repeatable", default_factory=list),
+    ],
+    set: Annotated[
+        list[str],
+        typer.Option(metavar="FIELD=VALUE", help="another fixed value; repeatable", default_factory=list),
+    ],
+) -> None:
+    """The options of every command that overrides values of a space; their names are Overrides' fields."""
+
+
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `_reading`; it gets them together, as `reading`."""
-    own, shared = introspection.signature(command), introspection.signature(_reading)
+    return _with_options(command, _reading, "reading")
+
+
+def overrides_space(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `_overriding`; it gets them together, as `overrides`."""
+    return _with_options(command, _overriding, "overrides")
+
+
+def _with_options(command: Callable[..., None], sharing: Callable[..., None], taken_as: str) -> Callable[..., None]:
+    own, shared = introspection.signature(command), introspection.signature(sharing)
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        reading = {name: given.pop(name) for name in shared.parameters}
-        command(**given, reading=reading)
+        together = {name: given.pop(name) for name in shared.parameters}
+        command(**given, **{taken_as: together})
 
-    kept = [parameter for name, parameter in own.parameters.items() if name != "reading"]
+    kept = [parameter for name, parameter in own.parameters.items() if name != taken_as]
     keyword_only = [
         parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in (*kept, *shared.parameters.values())
     ]

@@ -10,13 +10,14 @@ import typer
 
 from trainable.errors import UserError
 from tuner.cli.app import EXIT_FAILED, EXIT_MISTAKE, app
-from tuner.cli.options import DEFAULT_RESULTS, AsJson, Data, Offline, Results, Space, reads_data
+from tuner.cli.options import DEFAULT_RESULTS, AsJson, Data, Offline, Results, Space, overrides_space, reads_data
 
 SHOWN_AT_THE_END = 5
 """rows that a search prints last; the rest is in its leaderboard.md"""
 
 
 @app.command()
+@overrides_space
 @reads_data
 def search(
     space: Space,
@@ -47,9 +48,11 @@ def search(
     offline: Offline = False,
     *,
     reading: dict[str, Any],
+    overrides: dict[str, Any],
 ) -> None:
     """Search a space on labelled images; ends with the leaderboard."""
     from tuner.config import SearchConfig, parse_options
+    from tuner.evidence.gathering import gather
     from tuner.live import live_progress
     from tuner.report.leaderboard import to_markdown
     from tuner.run import run_search
@@ -60,6 +63,7 @@ def search(
         name=name or f"{Path(space).stem}-{datetime.now():%Y%m%d-%H%M%S}",
         space=space,
         data={"path": data.absolute(), **reading},
+        overrides=overrides,
         trials=trials,
         hours=hours,
         seed=seed,
@@ -92,7 +96,7 @@ def search(
         raise
 
     record = Store(folder).record()
-    print(f"\n{to_markdown(record, top=SHOWN_AT_THE_END, origin=False)}")
+    print(f"\n{to_markdown(record, gather(store, record), top=SHOWN_AT_THE_END, origin=False)}")
     best = f"best config: {store.best_yaml}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.leaderboard_md}")
     if record.best is None:
@@ -108,6 +112,7 @@ def _numbers(option: str, text: str | None) -> list[float]:
 
 
 @app.command()
+@overrides_space
 @reads_data
 def check(
     space: Space,
@@ -116,14 +121,16 @@ def check(
     as_json: AsJson = False,
     *,
     reading: dict[str, Any],
+    overrides: dict[str, Any],
 ) -> None:
     """Find every mistake of a space (and its data) without running anything; downloads missing weights."""
+    from search_spaces.overrides import Overrides
     from tuner.config import DataConfig, parse_options
     from tuner.proving import prove_all
 
     config = parse_options(DataConfig, path=data.absolute(), **reading) if data else None
     try:
-        proved = prove_all(space, config, download=not offline)
+        proved = prove_all(space, config, download=not offline, overrides=Overrides.model_validate(overrides))
     except UserError as error:
         if not as_json:
             raise
@@ -135,6 +142,8 @@ def check(
     found = proved.space
     size = found.size()
     count = "" if size is None else f", {size} combinations"
+    for line in proved.overrides:
+        print(f"override: {line}")
     print(f"{found.name}: {len(found.axes)} axes{count}, {found.trials()} trials, {', '.join(found.backbones())}")
     if proved.data:
         sizes = ", ".join(f"{name} {count}" for name, count in proved.data.split_sizes.items())

@@ -14,6 +14,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+ROUNDING = 1e-9
+"""epochs by which a rung may be missed: three times 0.1 is a little more than 0.3"""
+
 
 class Stopping(Protocol):
     """Decides, report by report, which trials are not worth more epochs."""
@@ -95,12 +98,12 @@ class Rungs:
         only. A best that is not finite never enters a rung: whether a diverged trial goes on is not decided here.
 
         Args:
-            epoch: epochs trained, 1.0 after the first.
+            epoch: epochs trained, 1.0 after the first; a rung between two evaluations is decided at the second.
             best_so_far: the trial's best objective up to this epoch; None before there is one.
             stratum: trials are compared with those of the same stratum only.
         """
         progress = self._trials.setdefault(trial, _Progress(stratum))
-        reached = sum(level <= epoch for level in self._levels)
+        reached = sum(level <= epoch + ROUNDING for level in self._levels)
         if progress.stopped or reached <= progress.reached or best_so_far is None or not math.isfinite(best_so_far):
             return False
         progress.reached = reached
