@@ -263,5 +263,5 @@ class SearchRecord:
 
     @property
     def test_reads(self) -> int:
-        """How often any trial has been scored on the test split."""
-        return sum(trial.test_reads for trial in self.trials)
+        """How often any trial or retrained model has been scored on the test split."""
+        return sum(trial.test_reads for trial in self.trials) + sum(bool(model.test) for model in self.retrained)

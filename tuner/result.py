@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from trainable.config import TrialConfig, parse_config
 from tuner.config import SearchConfig, parse_options
-from tuner.records import SearchRecord
+from tuner.evidence.gathering import gather
+from tuner.records import Retrained, SearchRecord
 from tuner.report.leaderboard import rows, to_markdown
 from tuner.run import run_search
 from tuner.shipping.chosen import choose_model, choose_trial
 from tuner.shipping.exporting import Export, export_model
+from tuner.shipping.retraining import retrain_model
 from tuner.store import Store
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class Result:
         """The leaderboard, a row a trial, with the columns of leaderboard.csv."""
         import pandas as pd
 
-        return pd.DataFrame(rows(self.record))
+        record = self.record
+        return pd.DataFrame(rows(record, gather(self.store, record)))
 
     def model(self, trial: str | None = None, *, retrained: bool = False) -> TrainedModel:
         """The model of a trial's best epoch (None: of the best trial), or the latest that was retrained.
@@ -65,12 +68,22 @@ class Result:
         chosen = choose_model(self.store, trial, retrained=retrained)
         return export_model(self.store, chosen, None if out is None else Path(out))
 
+    def retrain(self, trial: str | None = None, *, all_data: bool = False) -> Retrained:
+        """Train a trial's config (None: the best one's) on train and val, with `all_data` on test too.
+
+        Raises:
+            UserError: the search is running, or trial, data, weights or place are not as they must be.
+            DivergedError: the loss became NaN or infinite.
+        """
+        return retrain_model(self.store, trial, all_data=all_data)
+
     def predict(self, images: Sequence[Path | str]) -> list[Prediction]:
         """Labels and probabilities of image files by the best model."""
         return list(self.model().predict([Path(image) for image in images]))
 
     def __repr__(self) -> str:
-        return to_markdown(self.record, top=10)
+        record = self.record
+        return to_markdown(record, gather(self.store, record), top=10)
 
 
 def search(space: str | Path, data: str | Path, name: str, **options: Any) -> Result:

@@ -209,7 +209,7 @@ class Store:
         """
         with self.lock():
             assert self._log is not None
-            durable = kind in ("trial_ended", "test_scored") or kind.startswith("search_")
+            durable = kind in ("trial_ended", "test_scored", "retrained") or kind.startswith("search_")
             event = self._log.write({"kind": kind} | ({"trial": trial} if trial is not None else {}), fields, durable)
         for listener in self.listeners:
             listener(event)

@@ -56,6 +56,38 @@ def train(
 
 
 @app.command()
+def retrain(
+    name: Name,
+    results: Results = DEFAULT_RESULTS,
+    trial: Annotated[str | None, typer.Option(help="whose config; default: the best trial's")] = None,
+    all_data: Annotated[bool, typer.Option("--all-data", help="on test as well; prints no score")] = False,
+) -> None:
+    """Train the winner on train and val together, as long as it took in the search, and score it on test once."""
+    from trainable.errors import DivergedError
+    from tuner.shipping.retraining import retrain_model
+    from tuner.store import Store
+
+    store = Store.open(name, results)
+
+    def tell(report: Any) -> None:
+        print(
+            f"epoch {report.epoch:g}: {report.steps} steps, train loss {report.train_loss:.4f}, "
+            f"lr {report.lr:.2e}, {report.seconds:.0f} s",
+            flush=True,
+        )
+
+    try:
+        made = retrain_model(store, trial, all_data=all_data, listen=tell)
+    except DivergedError as error:
+        print(f"error: {error}; nothing was kept", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
+    print(f"{made.trial} on {' + '.join(made.splits)}: {store.folder / made.folder}; --retrained uses it")
+    if made.test:
+        record = store.record()
+        print(f"test {record.metric} {made.test[record.metric]:.4f}; test was read {record.test_reads} times so far")
+
+
+@app.command()
 def predict(
     name: Annotated[str, typer.Argument(help="a search's name or folder, or an exported model.onnx or model.pt2")],
     images: Annotated[list[Path], typer.Argument(help="image files, or folders of them")],

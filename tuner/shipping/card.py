@@ -202,8 +202,8 @@ def _epochs(model: ChosenModel) -> str:
 def _licence(model: ChosenModel) -> str:
     backbone = table.escape(str(model.trial.config.get("backbone")))
     return (
-        f"To be said by whoever passes the model on: the pretrained weights of {backbone}, the images and the labels it "
-        "was trained on, have licences of their own, which Thaw does not know."
+        f"To be said by whoever passes the model on. The pretrained weights of {backbone}, the images and their labels "
+        "have licences of their own, which Thaw does not know."
     )
 
 

@@ -11,15 +11,15 @@ import numpy as np
 from trainable.data.splits import read_splits
 from tuner.evidence.gathering import gather
 from tuner.provenance import versions
-from tuner.records import SearchRecord
 from tuner.shipping.card import Checked, model_card
 from tuner.shipping.chosen import ChosenModel
 from tuner.shipping.new_folder import new_folder
+from tuner.shipping.stored_data import open_stored
 from tuner.store import Store
 
 if TYPE_CHECKING:
+    from trainable.data.dataset import ImageDataset
     from trainable.labelling import Pixels
-    from trainable.predict import TrainedModel
 
 CARD = "MODEL_CARD.md"
 CHECKED_IMAGES = 100
@@ -53,7 +53,7 @@ def export_model(store: Store, model: ChosenModel, out: Path | None = None) -> E
     with new_folder(place, remedy) as folder:
         trained = load_model(model.checkpoint, torch.device("cpu"))
         write_model(trained, folder, _origin(model))
-        pixels = _pixels(store, model.search, trained)
+        pixels = _pixels(open_stored(store, model.search, trained.config.image_size))
         differences = {name: check_model(trained, folder / name, pixels) for name in FILES}
         checked = Checked(differences, len(pixels), versions(EXPORTERS))
         interval = gather(store, model.search).intervals.get(model.trial.id)
@@ -74,11 +74,7 @@ def _origin(model: ChosenModel) -> dict[str, object]:
     }
 
 
-def _pixels(store: Store, search: SearchRecord, model: TrainedModel) -> Pixels:
+def _pixels(data: ImageDataset) -> Pixels:
     """Real images to check with; never those of test."""
-    from trainable.data.dataset import open_dataset
-
-    root, data_seed = Path(search.data["root"]), search.data["data_seed"]
-    data = open_dataset(store.splits, root, model.labels, model.task, model.config.image_size, data_seed)
     chosen = np.concatenate([data.split[name] for name in ("val", "train") if name in data.split])
     return data.batch(chosen[:CHECKED_IMAGES])
