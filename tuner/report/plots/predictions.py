@@ -1,0 +1,48 @@
+"""The best trial's predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.evidence.predictions import read_predictions
+from tuner.records import TrialRecord
+from tuner.report.plots.source import Source
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What one trial said of one split; every array is `[images, labels]`."""
+
+    trial: TrialRecord
+    split: Literal["test", "validation"]
+    labels: tuple[str, ...]
+    probabilities: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.bool_]
+    decisions: npt.NDArray[np.bool_]
+
+    @property
+    def images(self) -> int:
+        return len(self.targets)
+
+
+def best_predictions(source: Source) -> Predicted | None:
+    """The best trial's predictions on test, else on validation; None where neither file can be read."""
+    best = source.record.best
+    if best is None:
+        return None
+    return _predictions(source, best, "test") or _predictions(source, best, "validation")
+
+
+def _predictions(source: Source, trial: TrialRecord, split: Literal["test", "validation"]) -> Predicted | None:
+    path = source.store.test_predictions if split == "test" else source.store.predictions
+    saved = read_predictions(path(trial.id))
+    if saved is None or not saved.ids or saved.scored.targets.shape[1] != len(saved.labels):
+        return None
+    said = saved.scored
+    if not np.isfinite(said.probabilities).all():
+        return None
+    return Predicted(trial, split, saved.labels, said.probabilities, said.targets, said.decisions)
