@@ -139,6 +139,7 @@ def worlds(configs: int, images: int) -> list[World]:
         World("equal, seeds matter, no repeats", equal, seed_sd),
         World("equal, seeds matter, repeats", equal, seed_sd, REPEATS),
         World("two equal bests, the rest far below", two),
+        World("two equal bests, seeds matter, no repeats", two, seed_sd),
         World("two equal bests, seeds matter, repeats", two, seed_sd, REPEATS),
         World("one better by 4 se of the paired difference", [paired, *rest]),
         World("one better by 4 se of a row", [row, *rest]),

@@ -20,10 +20,13 @@ def leaderboard(
     out: Annotated[Path | None, typer.Option(help="write to a new file instead of printing")] = None,
 ) -> None:
     """Print a search's leaderboard, finished or not."""
+    from tuner.evidence.gathering import gather
     from tuner.report.leaderboard import FORMATS
-    from tuner.run import load_results
+    from tuner.store import Store
 
-    text = FORMATS[format](load_results(name, results), top)
+    store = Store.open(name, results)
+    record = store.record()
+    text = FORMATS[format](record, gather(store, record), top)
     if out is None:
         print(text, end="")
         return
@@ -44,11 +47,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a search, or one trial with its config, curve and per-label scores."""
+    from tuner.evidence.gathering import gather
     from tuner.report.shown import search_facts, trial_facts
-    from tuner.run import load_results
+    from tuner.store import Store
 
-    record = load_results(name, results)
-    facts = search_facts(record) if trial is None else trial_facts(record, trial)
+    store = Store.open(name, results)
+    record = store.record()
+    facts = search_facts(record) if trial is None else trial_facts(record, trial, gather(store, record))
     if as_json:
         print(json.dumps(facts, indent=1))
     else:

@@ -17,6 +17,7 @@ from trainable.errors import UserError, nearest
 from tuner.evidence.gathering import Evidence, Gatherer
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report.leaderboard import to_csv, to_markdown
+from tuner.report.shown import certainty
 from tuner.store import Store, write_atomically
 from tuner.tolerant import integer, mapping, number
 
@@ -118,7 +119,7 @@ def _result(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None)
         "rank": (evidence.ranks if evidence else search.ranks()).get(trial.id),
         "status": trial.status,
         "objective": {"metric": search.metric, "value": trial.best_value, "direction": search.direction},
-        **(_certainty(search, trial, evidence) if evidence else {}),
+        **certainty(search, trial, evidence),
         "best_epoch": trial.best_epoch,
         "epochs_run": trial.epochs_run,
         "val": trial.best_metrics,
@@ -135,20 +136,6 @@ def _result(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None)
     if per_class := mapping(trial.best_details.get("per_class")):
         result["per_class"] = per_class
     return result
-
-
-def _certainty(search: SearchRecord, trial: TrialRecord, evidence: Evidence) -> dict[str, Any]:
-    """Interval, ties and the spread of repeats, as far as there are any."""
-    found: dict[str, Any] = {}
-    if interval := evidence.intervals.get(trial.id):
-        found["interval"] = [interval.low, interval.high]
-    if trial.id in evidence.tied:
-        found["tied_with"] = [
-            other.id for other in search.ranked() if other.id in evidence.tied and other.id != trial.id
-        ]
-    if spread := evidence.spreads.get(trial.id):
-        found |= vars(spread)
-    return found
 
 
 def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from trainable.errors import UserError, nearest
-from tuner.records import Note, SearchRecord
+from tuner.evidence.gathering import Evidence
+from tuner.records import Note, SearchRecord, TrialRecord
 
 
 def search_facts(search: SearchRecord) -> dict[str, Any]:
@@ -30,31 +32,36 @@ def search_facts(search: SearchRecord) -> dict[str, Any]:
         "trials": by_status,
         "best": best.id if best else None,
         "best_value": best.best_value if best else None,
+        "references": {reference.name: dict(reference.val) for reference in search.references},
+        "reruns": len(search.reruns),
         "data": dict(search.data),
         "notes": _notes(search.notes),
     }
 
 
-def trial_facts(search: SearchRecord, id: str) -> dict[str, Any]:
-    """A trial's config, result and curve.
+def trial_facts(search: SearchRecord, id: str, evidence: Evidence | None = None) -> dict[str, Any]:
+    """A trial's (or rerun's) config, result and curve; `evidence` gives its rank and how sure its value is.
 
     Raises:
         UserError: the search has no such trial.
     """
-    trial = next((trial for trial in search.trials if trial.id == id), None)
-    if trial is None:
-        ids = [trial.id for trial in search.trials]
-        raise UserError(f"search {search.name!r} has no trial {id!r}{nearest(id, ids)} (it has {len(ids)} trials)")
+    trials = {trial.id: trial for trial in (*search.trials, *search.reruns)}
+    if id not in trials:
+        hint = nearest(id, list(trials))
+        raise UserError(f"search {search.name!r} has no trial {id!r}{hint} (it has {len(search.trials)} trials)")
+    trial = trials[id]
     return {
         "trial": trial.id,
         "status": trial.status,
         "error": trial.error,
-        "rank": search.ranks().get(trial.id),
+        "rank": (evidence.ranks if evidence else search.ranks()).get(trial.id),
         "baseline": trial.baseline,
+        "rerun": asdict(trial.rerun) if trial.rerun else None,
         "config": dict(trial.config),
         "freeze_blocks": trial.freeze_blocks,
         "best_epoch": trial.best_epoch,
         "best_value": trial.best_value,
+        **certainty(search, trial, evidence),
         "val": dict(trial.best_metrics),
         "test": dict(trial.test),
         "per_class": trial.best_details.get("per_class"),
@@ -69,6 +76,22 @@ def trial_facts(search: SearchRecord, id: str) -> dict[str, Any]:
             for epoch in trial.epochs
         ],
     }
+
+
+def certainty(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None) -> dict[str, Any]:
+    """Interval, ties and the spread of repeats, as far as there are any."""
+    found: dict[str, Any] = {}
+    if evidence is None:
+        return found
+    if interval := evidence.intervals.get(trial.id):
+        found["interval"] = [interval.low, interval.high]
+    if trial.id in evidence.tied:
+        found["tied_with"] = [
+            other.id for other in search.ranked() if other.id in evidence.tied and other.id != trial.id
+        ]
+    if spread := evidence.spreads.get(trial.id):
+        found |= asdict(spread)
+    return found
 
 
 def _notes(notes: Iterable[Note]) -> list[dict[str, str]]:
