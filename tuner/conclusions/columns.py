@@ -28,6 +28,7 @@ _REMARKS = re.compile(
 )
 _OUTCOMES = re.compile(r"(best_epoch|epochs_run|seconds|minutes|hours|duration|.*_(seconds|minutes|hours))")
 _SETTINGS = re.compile(r".*(freeze|frozen|block|layer|epoch|lr|rate|batch|size|width|depth|dropout|gamma|decay).*")
+_EMPTY = "empty"
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _SCORE = re.compile(rf"({_NUMBER.pattern})\s*%?\s*(\(.*\))?", re.IGNORECASE)
 
@@ -80,12 +81,15 @@ def decimals_of(cell: str) -> int:
     return len(found[1].partition(".")[2]) if found else 0
 
 
-def levels_of(cells: Sequence[str]) -> list[Level | None]:
-    """A setting's cells: numbers where all of them are, texts otherwise; None for empty ones."""
-    stripped = [cell.strip() for cell in cells]
-    if all(_NUMBER.fullmatch(cell) for cell in stripped if cell):
-        return [_number(cell) if cell else None for cell in stripped]
-    return [cell or None for cell in stripped]
+def levels_of(cells: Sequence[str]) -> list[Level]:
+    """A setting's cells: numbers where all of them are, texts otherwise.
+
+    To be empty is a level as well: nobody knows whether it stands for a default or for what was not noted.
+    """
+    stripped = [cell.strip() or _EMPTY for cell in cells]
+    if all(_NUMBER.fullmatch(cell) for cell in stripped if cell != _EMPTY):
+        return [cell if cell == _EMPTY else _number(cell) for cell in stripped]
+    return list(stripped)
 
 
 def direction_of(name: str) -> Direction:
@@ -134,7 +138,7 @@ def _column(
     if _numbers_rows(name, cells):
         return Column(name, "ignored", "it numbers the rows")
     levels = list(dict.fromkeys(cells[name]))
-    told = ", ".join(level.strip() or "empty" for level in levels[:8]) + ", ..." * (len(levels) > 8)
+    told = ", ".join(level.strip() or _EMPTY for level in levels[:8]) + ", ..." * (len(levels) > 8)
     return Column(name, "setting", told if len(levels) > 1 else f"the same in all rows: {told}")
 
 
@@ -159,7 +163,7 @@ def _names_metric(name: str) -> bool:
 
 def _plain(name: str) -> str:
     """`Val F1 (%)` -> `val_f1_pct`."""
-    return re.sub(r"[^a-z0-9.+-]+", "_", name.lower().replace("%", " pct ")).strip("_")
+    return re.sub(r"[^a-z0-9.+-]+", "_", name.lower().replace("%", " pct ")).strip("_.")
 
 
 def _point(cell: str) -> str:

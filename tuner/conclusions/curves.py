@@ -38,7 +38,7 @@ class BestEpochs:
 
 
 @dataclass(frozen=True)
-class Tested:
+class OnTest:
     """A trial's objective on validation and on test."""
 
     trial: str
@@ -92,10 +92,10 @@ def _trained_to_horizon(trial: TrialRecord) -> bool:
     return known and trial.status == "complete" and trial.epochs_run >= float(horizon or 0)
 
 
-def tested(record: SearchRecord) -> list[Tested]:
+def scored_on_test(record: SearchRecord) -> list[OnTest]:
     """Every trial that was scored on test, in the order asked."""
     return [
-        Tested(trial.id, trial.best_value, trial.test[record.metric])
+        OnTest(trial.id, trial.best_value, trial.test[record.metric])
         for trial in record.trials
         if record.metric in trial.test and trial.best_value is not None
     ]

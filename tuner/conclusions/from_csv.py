@@ -97,7 +97,7 @@ def _runs(
     levels = {name: levels_of(by_name[name]) for name in settings}
     scores = [score(cell) for cell in by_name[objective]]
     rows = tuple(
-        Run(f"row {at + 1}", {name: level for name in settings if (level := levels[name][at]) is not None}, value)
+        Run(f"row {at + 1}", {name: levels[name][at] for name in settings}, value)
         for at, value in enumerate(scores)
         if value is not None
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tuner.conclusions.curves import Tested, best_epochs, endings, overfitting, tested
+from tuner.conclusions.curves import OnTest, best_epochs, endings, overfitting, scored_on_test
 from tuner.records import SearchRecord
 from tuner.report import table
 
@@ -54,7 +54,7 @@ def _epochs_lines(record: SearchRecord) -> Iterator[str]:
 
 
 def _test_lines(record: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
-    found = tested(record)
+    found = scored_on_test(record)
     if not found:
         return
     intervals = evidence.intervals if evidence else {}
@@ -72,7 +72,7 @@ def _test_lines(record: SearchRecord, evidence: Evidence | None) -> Iterator[str
     yield f"{agree}; outside the 95 % interval of validation: {told}" + "; ..." * (len(outside) > _MOST_TRIALS)
 
 
-def _outside(trial: Tested, interval: Interval) -> str:
+def _outside(trial: OnTest, interval: Interval) -> str:
     return (
         f"{table.escape(trial.trial)} {trial.test:.3f} on test, {trial.val:.3f} "
         f"[{interval.low:.3f}, {interval.high:.3f}] on validation"
