@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tuner.records import Note, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.leaderboard import CONFIG_COLUMNS, config_cells
-from tuner.tolerant import integer, mapping
+from tuner.tolerant import integer, mapping, text
 
 _METRICS = {
     "multilabel": ("loss", "f1_macro", "precision_macro", "recall_macro", "average_precision_macro"),
@@ -72,11 +73,11 @@ def _asked(search: SearchRecord) -> Iterator[str]:
     sizes = ", ".join(f"{split} {count}" for split, count in mapping(data.get("sizes")).items())
     facts = {
         "space": search.space,
-        "data": " ".join(filter(None, (str(data.get("root") or ""), str(data.get("hash") or "")[:12]))),
+        "data": " ".join(filter(None, (Path(text(data.get("root"))).name, text(data.get("hash"))[:12]))),
         "images": sizes,
         "changed": "; ".join(search.overrides),
     }
-    yield ", ".join(f"{what} {table.escape(text)}" for what, text in facts.items() if text)
+    yield ", ".join(f"{what} {table.escape(told)}" for what, told in facts.items() if told)
 
 
 def _result(search: SearchRecord, best: TrialRecord | None, standing: Standing) -> Iterator[str]:
@@ -100,13 +101,17 @@ def _result(search: SearchRecord, best: TrialRecord | None, standing: Standing) 
     beside = [f"{table.escape(name)} {table.metric(value)}" for name, value in held if value is not None]
     if beside:
         yield f"For comparison: {', '.join(beside)}."
+    for model in search.retrained:
+        value = model.test.get(search.metric)
+        scored = "" if value is None else f", {search.metric} {table.metric(value)} on test"
+        yield table.escape(f"{model.trial} was retrained on {' + '.join(model.splits)}{scored}.")
 
 
 def _config(trial: TrialRecord) -> str:
     """`lite2, freeze 75% (6/9), mlp 256, cosine, lr 2e-4`: what is not said is left out."""
     cells = dict(zip(CONFIG_COLUMNS, config_cells(trial), strict=True))
     titles = {"freeze": "freeze ", "pos_weight": "pos_weight ", "lr": "lr "}
-    told = [f"{titles.get(name, '')}{text}" for name, text in cells.items() if text not in ("", "none")]
+    told = [f"{titles.get(name, '')}{cell}" for name, cell in cells.items() if cell not in ("", "none")]
     return table.escape(", ".join(told))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tuner.records import Note, Reference, SearchRecord
+from tuner.records import Note, Reference, Retrained, SearchRecord
 from tuner.replay import replay
 from tuner.report.journal_entry import Standing, to_entry
 
@@ -25,7 +25,7 @@ def test_an_entry_says_what_was_asked_and_what_came_out(search: SearchRecord) ->
     ended = replace(search, hypothesis="deeper is better", status="complete", overrides=("image_size: 96 -> 64",))
     entry = to_entry(ended, "flowers", link="flowers/leaderboard.md")
     assert entry.startswith("## 2026-01-01 00:00 flowers\n\n**Hypothesis:** deeper is better\n")
-    assert "space quick, data data/flowers 0123456789ab, images train 10, val 5, changed image_size: 96" in entry
+    assert "space quick, data flowers 0123456789ab, images train 10, val 5, changed image_size: 96" in entry
     assert (
         "**Result:** t0002 (lite0, freeze 50% (4/9), mlp 256, dropout 0.2, plateau(1, 0.5), lr 1e-5) is best, "
         "f2_macro 0.600 (+0.100); 2 of 4 trials finished.\n"
@@ -56,6 +56,16 @@ def test_without_a_test_split_nothing_is_said_of_it(search: SearchRecord) -> Non
 def test_references_stand_beside_the_result(search: SearchRecord) -> None:
     held = Reference("best | model", given=True, val={"f2_macro": 0.9}), Reference("other", val={"accuracy": 0.5})
     assert "For comparison: best \\| model 0.900.\n" in to_entry(replace(search, references=held), "flowers")
+
+
+def test_retrained_models_are_told_with_their_one_score_on_test(search: SearchRecord) -> None:
+    models = (
+        Retrained("t0002", ("train", "val"), steps=10, folder="retrained/t0002", test={"f2_macro": 0.7}),
+        Retrained("t0002", ("train", "val", "test"), steps=10, folder="retrained/t0002-all"),
+    )
+    assert (
+        "t0002 was retrained on train + val, f2_macro 0.700 on test. t0002 was retrained on train + val + test.\n"
+    ) in to_entry(replace(search, retrained=models), "flowers")
 
 
 def test_a_baseline_that_nothing_beats_is_the_result(make_search: Callable[..., SearchRecord]) -> None:
