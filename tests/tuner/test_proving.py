@@ -11,6 +11,7 @@ import pytest
 from small_searches import MakeSpace, tiny_space
 from small_trials import TINY
 
+from search_spaces.overrides import Overrides
 from trainable.errors import UserError
 from trainable.weights import Weights
 from tuner import proving
@@ -33,6 +34,31 @@ def test_a_sound_space_comes_with_its_data(make_space: MakeSpace, labels_csv: Pa
     assert proved.weights == {}
     assert proved.data
     assert proved.data.task == "multilabel"
+
+
+@pytest.mark.parametrize(
+    ("space_says", "asked", "split"),
+    [(None, None, "70/15/15"), ("75/25", None, "75/25"), ("75/25", "60/20/20", "60/20/20"), (None, "80/20", "80/20")],
+)
+def test_a_split_is_the_commands_or_the_spaces_or_the_default(
+    space_says: str | None, asked: str | None, split: str, make_space: MakeSpace, labels_csv: Path
+) -> None:
+    space = make_space(**({"split": space_says} if space_says else {}))
+    proved = prove_all(str(space), DataConfig(path=labels_csv, split=asked), download=False)
+    assert proved.reading == DataConfig(path=labels_csv, split=split)
+    assert proved.data
+    assert list(proved.data.split_sizes) == ["train", "val", "test"][: len(split.split("/"))]
+
+
+def test_overrides_come_before_all_else(make_space: MakeSpace, labels_csv: Path) -> None:
+    overrides = Overrides(backbone=(f"{TINY}=resnet18",), image_size=("40",), set=("pretrained=false",))
+    proved = prove_all(str(make_space()), DataConfig(path=labels_csv), download=False, overrides=overrides)
+    assert proved.space.backbones() == ("resnet18",)
+    assert proved.space.sizes() == (40,)
+    assert proved.overrides[0] == f"backbone: {TINY} -> resnet18"
+    deep = make_space(axes={**AXES, "freeze": {"choice": [0, 8]}})
+    with pytest.raises(UserError, match="8 is more than the 5 blocks of resnet18"):
+        prove_all(str(deep), None, download=False, overrides=overrides)
 
 
 def test_space_weights_and_data_tell_their_mistakes_together(

@@ -42,6 +42,35 @@ def test_levels_grow_by_the_factor_and_stay_below_the_horizon() -> None:
     assert rungs(max_epochs=1).levels == ()
 
 
+@pytest.mark.parametrize(
+    ("grace_epochs", "evaluations", "decides_at"),
+    [
+        (0.25, 4, [0.25, 0.75, 3, 7]),  # 2.25 and 6.75 come after 2 and 6
+        (0.5, 2, [0.5, 2, 5]),
+        (0.1, 10, [0.1, 0.3, 0.9, 3, 9]),  # three times 0.1 is more than 0.3
+        (0.05, 20, [0.05, 0.15, 0.45, 2, 5]),
+        (1, 4, [1, 3, 9]),
+    ],
+)
+def test_rungs_within_an_epoch_decide_at_the_first_evaluation_from_there(
+    grace_epochs: float, evaluations: int, decides_at: list[float]
+) -> None:
+    table = rungs(grace_epochs=grace_epochs, max_epochs=10)
+    at = [part / evaluations for part in range(1, evaluations)] + list(range(1, 11))
+    for number, epoch in enumerate(at):  # nobody goes on from one to the next: each is judged where it comes first
+        assert not table.report(f"best{number}", epoch, 1.0)
+    decided = [epoch for epoch, before in zip(at, [0, *at], strict=False) if _decided(table, before, epoch)]
+    assert decided == decides_at
+
+
+def _decided(table: Rungs, before: float, epoch: float) -> bool:
+    """Whether a trial that was evaluated before is judged anew, and so stopped for being the worst."""
+    trial = f"worst{epoch}"
+    if before and table.report(trial, before, 1.0):
+        return False
+    return table.report(trial, epoch, 0.0)
+
+
 @pytest.mark.parametrize("wrong", [{"grace_epochs": 0}, {"reduction_factor": 1}])
 def test_rungs_that_would_never_end_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="grace_epochs > 0"):
