@@ -13,7 +13,7 @@ from trainable.backbones import backbone_facts
 from trainable.errors import UserError, nearest
 from trainable.freezing import Freeze, blocks_to_freeze
 from trainable.heads import Head, LinearHead
-from trainable.losses import Loss
+from trainable.losses import CrossEntropyLoss, Loss
 from trainable.mixing import Mix, NoMix
 from trainable.optim import AdamW, ConstantSchedule, CosineSchedule, LearningRate, Optimizer, Schedule
 from trainable.strict import Strict
@@ -47,7 +47,7 @@ class TrialConfig(Strict):
     head: Head = LinearHead()
     optimizer: Optimizer = AdamW()
     schedule: Schedule = ConstantSchedule()
-    loss: Loss = Loss()
+    loss: Loss = CrossEntropyLoss()
     averaging: Averaging = NoAveraging()
     augment: Augment = "none"
     mix: Mix = NoMix()
@@ -72,6 +72,11 @@ class TrialConfig(Strict):
     def _known_backbone(cls, name: str) -> str:
         backbone_facts(name)
         return name
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _usual_loss(cls, given: Any) -> Any:
+        return {"kind": "cross_entropy", **given} if isinstance(given, Mapping) else given
 
     @model_validator(mode="before")
     @classmethod
@@ -163,9 +168,10 @@ class TrialConfig(Strict):
     def mistakes_for(self, task: Task) -> list[str]:
         """What in this config does not fit the task, one line each; empty when all does."""
         mistakes = []
-        if task == "multiclass" and not isinstance(self.loss.pos_weight, str):
+        pos_weight = getattr(self.loss, "pos_weight", "none")  # a plugin's loss may have none
+        if task == "multiclass" and not isinstance(pos_weight, str):
             mistakes.append(
-                f"loss.pos_weight: {self.loss.pos_weight} is a number, which multi-class has no positives for; "
+                f"loss.pos_weight: {pos_weight} is a number, which multi-class has no positives for; "
                 "use none, balanced or sqrt_balanced"
             )
         if task == "multiclass" and self.thresholds == "fitted":

@@ -1,4 +1,4 @@
-"""The loss: binary cross-entropy for multi-label, cross-entropy for multi-class, and how positives are weighed."""
+"""Losses and how positives are weighed. One class a loss = its fields + `build`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _parse_pos_weight(given: object) -> object:
 PosWeight = Annotated[Balance | float, BeforeValidator(_parse_pos_weight)]
 
 
-class Loss(Strict):
-    """BCE-with-logits (multi-label) or cross-entropy (multi-class), weighed by the training split's label counts."""
+class _Loss(Strict):
+    """Fields that every loss here has; weights come from the training split's label counts."""
 
     pos_weight: PosWeight = "none"
     """weight of positives, `balanced` = negatives / positives; multi-class: the same names weigh classes"""
@@ -56,13 +56,26 @@ class Loss(Strict):
         capped: np.ndarray = np.minimum(weights, self.pos_weight_cap).astype(np.float32)
         return capped
 
-    def build(self, task: Task, positives: np.ndarray, images: int, device: torch.device) -> LossFunction:
-        """The training loss on logits `[batch, labels]`; targets float `[batch, labels]` or class indices `[batch]`."""
+    def _weights_on(self, device: torch.device, task: Task, positives: np.ndarray, images: int) -> torch.Tensor | None:
         import torch
-        from torch.nn import functional
 
         found = self.weights(task, positives, images)
-        weights = None if found is None else torch.from_numpy(found).to(device)
+        return None if found is None else torch.from_numpy(found).to(device)
+
+
+class CrossEntropyLoss(_Loss):
+    """BCE-with-logits (multi-label) or cross-entropy (multi-class)."""
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+
+    def build(self, task: Task, positives: np.ndarray, images: int, device: torch.device) -> LossFunction:
+        """The training loss on logits `[batch, labels]`, as for every loss.
+
+        Targets are floats `[batch, labels]`, or class indices `[batch]` in multi-class where images are not mixed.
+        """
+        from torch.nn import functional
+
+        weights = self._weights_on(device, task, positives, images)
         smoothing = self.label_smoothing
 
         def binary_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -77,6 +90,39 @@ class Loss(Strict):
             return losses.mean()
 
         return binary_cross_entropy if task == "multilabel" else cross_entropy
+
+
+class FocalLoss(_Loss):
+    """Cross-entropy that counts what is decided already for less (Lin et al., "Focal Loss", ICCV 2017)."""
+
+    kind: Literal["focal"]
+    gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    """0: plain cross-entropy; the higher, the less a sure and right decision counts"""
+
+    def build(self, task: Task, positives: np.ndarray, images: int, device: torch.device) -> LossFunction:
+        from torch.nn import functional
+
+        weights = self._weights_on(device, task, positives, images)
+        smoothing, gamma = self.label_smoothing, self.gamma
+
+        def of_labels(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            softened = targets * (1 - smoothing) + 0.5 * smoothing
+            losses = functional.binary_cross_entropy_with_logits(logits, softened, pos_weight=weights, reduction="none")
+            likelihood = logits.sigmoid() * targets + (-logits).sigmoid() * (1 - targets)
+            return (losses * (1 - likelihood) ** gamma).mean()
+
+        def of_classes(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            losses = functional.cross_entropy(
+                logits, targets, weight=weights, label_smoothing=smoothing, reduction="none"
+            )
+            soft = targets if targets.ndim == 2 else functional.one_hot(targets, logits.shape[1])
+            likelihood = (logits.softmax(1) * soft).sum(1)
+            return (losses * (1 - likelihood) ** gamma).mean()
+
+        return of_labels if task == "multilabel" else of_classes
+
+
+Loss = Annotated[CrossEntropyLoss | FocalLoss, Field(discriminator="kind")]
 
 
 def unweighted_loss(logits: torch.Tensor, targets: torch.Tensor, task: Task) -> torch.Tensor:
