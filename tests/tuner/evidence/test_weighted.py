@@ -53,7 +53,7 @@ def of_weights(predictions: Predictions, name: str, weights: list[int]) -> float
     return float(weighted_metric(scored(predictions), name, np.array(weights)[:, None])[0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.one_of(multi_label(), multi_class()), st.lists(st.sampled_from(NAMES), unique=True, max_size=6))
 def test_with_every_image_once_it_is_what_training_reports(predictions: Predictions, names: list[str]) -> None:
     for name in names:
@@ -61,7 +61,7 @@ def test_with_every_image_once_it_is_what_training_reports(predictions: Predicti
         assert found == pytest.approx(scores(predictions, [name])[name], abs=1e-6, nan_ok=True), name
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.one_of(multi_label(), multi_class()), st.data())
 def test_an_image_of_weight_two_counts_as_two_images_and_one_of_zero_as_none(
     predictions: Predictions, data: st.DataObject
