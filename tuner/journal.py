@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -81,24 +80,29 @@ def _entry(store: Store) -> str:
     Raises:
         OSError: the folder cannot be read.
     """
-    sources = (store.events_jsonl, store.notes_jsonl, store.leaderboard_csv, store.conclusions_md)
-    newest = max(path.stat().st_mtime_ns for path in sources if path.exists())
-    kept = store.journal_md
-    if kept.exists() and kept.stat().st_mtime_ns == newest:
-        return kept.read_text(encoding="utf-8")
+    name, stamp, kept = store.folder.name, _stamp(store), store.journal_md
+    if kept.exists():
+        head, _, entry = kept.read_text(encoding="utf-8", errors="replace").partition("\n")
+        if head == stamp:
+            return entry
     search = store.record()
     if not search.started:  # another program's events.jsonl
         return ""
-    name = store.folder.name
     link = f"{quote(name)}/{store.leaderboard_md.name}" if store.leaderboard_md.exists() else None
     standing = _standing(store, search.best.id) if search.best else Standing()
     entry = to_entry(search, name, standing, _conclusions(store), link)
     if search.status != "running":  # which may end without a word
         with contextlib.suppress(OSError):  # a copy that saves time
-            write_atomically(kept, entry)
-            # of before the log was read, so that what came in meanwhile is seen the next time
-            os.utime(kept, ns=(newest, newest))
+            write_atomically(kept, f"{stamp}\n{entry}")
     return entry
+
+
+def _stamp(store: Store) -> str:
+    """What an entry is made of, and as of when; taken before it is read, so that what comes in meanwhile changes it."""
+    sources = (store.events_jsonl, store.notes_jsonl, store.leaderboard_csv, store.conclusions_md)
+    found = [(path.name, path.stat()) for path in sources if path.exists()]
+    of = ", ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in found)
+    return f"<!-- {store.folder.name}: {of} -->"
 
 
 def _standing(store: Store, best: str) -> Standing:

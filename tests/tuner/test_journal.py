@@ -81,6 +81,13 @@ def test_logs_that_have_not_changed_are_not_read_again(tmp_path: Path, monkeypat
     assert write_journal(tmp_path).read_text() == before
 
 
+def test_a_search_that_was_renamed_has_its_new_name(tmp_path: Path) -> None:
+    store = finished(tmp_path, "a")
+    write_journal(tmp_path)
+    store.folder.rename(tmp_path / "b")
+    assert headings(write_journal(tmp_path)) == ["b"]
+
+
 def test_a_search_that_was_killed_does_not_stay_running(tmp_path: Path) -> None:
     store = Store.create(tmp_path, "a")
     with store.lock():
