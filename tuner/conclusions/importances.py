@@ -14,7 +14,7 @@ class Importances:
     """Shares of 1 over the axes; none where they could not be computed."""
 
     method: str
-    """`fANOVA`: of the variance of the objective; `PED-ANOVA`: of what tells the best trials from the others"""
+    """`fANOVA`: of the variance of the objective; `PED-ANOVA`: of what tells the best quarter from all"""
     trials: int
     """finished ones that it rests on"""
     shares: Mapping[str, float] = field(default_factory=dict)

@@ -70,13 +70,13 @@ def importances_line(importances: Importances) -> str:
     shares = list(importances.shares.items())
     told = ", ".join(f"{escape(path)} {share:.2f}" for path, share in shares[:_MOST_AXES])
     told += ", ..." * (len(shares) > _MOST_AXES)
-    doubts = []
+    doubts = ["shares have no interval"]
     if importances.trials < FEW_TRIALS:
-        doubts.append(f"fewer than {FEW_TRIALS} trials, so this is mostly noise")
+        doubts.append(f"beware, on fewer than {FEW_TRIALS} trials they are mostly noise")
     if importances.conditional:
-        doubts.append("some axes exist only beside certain values of others, which makes shares hard to compare")
-    warning = f"; beware: {'; '.join(doubts)}" if doubts else ""
-    return f"Importance of the axes ({importances.method}, {importances.trials} finished trials): {told}{warning}"
+        doubts.append("beware, some axes exist only beside certain values of others, so shares are hard to compare")
+    basis = f"{importances.method}, {importances.trials} finished trials"
+    return f"Importance of the axes ({basis}): {told}; {'; '.join(doubts)}"
 
 
 def _effect_lines(runs: Runs, effect: Effect) -> list[str]:

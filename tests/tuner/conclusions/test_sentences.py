@@ -70,10 +70,10 @@ def test_the_largest_spread_of_equal_runs_is_told() -> None:
 def test_importances_come_with_their_doubts() -> None:
     shares = {"lr": 0.625, "head.kind": 0.375}
     assert importances_line(Importances("fANOVA", 40, shares)) == (
-        "Importance of the axes (fANOVA, 40 finished trials): lr 0.62, head.kind 0.38"
+        "Importance of the axes (fANOVA, 40 finished trials): lr 0.62, head.kind 0.38; shares have no interval"
     )
     doubtful = importances_line(Importances("PED-ANOVA", 12, shares, conditional=True))
-    assert "beware: fewer than 30 trials, so this is mostly noise; some axes exist only beside" in doubtful
+    assert "beware, on fewer than 30 trials they are mostly noise; beware, some axes exist only beside" in doubtful
     assert importances_line(Importances("fANOVA", 3, reason="too few")).endswith("none computed, too few")
 
 
