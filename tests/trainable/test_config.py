@@ -224,6 +224,15 @@ def test_cosine_never_raises_the_rate() -> None:
         )
 
 
+def test_cosine_never_raises_the_rate_of_a_lower_block() -> None:
+    optimizer = {"kind": "adamw", "lr": 1e-3, "block_lr_decay": 0.1}
+    fields = {"backbone": "resnet18", "optimizer": optimizer, "schedule": {"kind": "cosine", "min_lr": 1e-5}}
+    assert parse_config(fields | {"freeze": 2})
+    with pytest.raises(UserError, match=r"schedule\.min_lr 1e-05 is above the learning rate 1e-06: lower it"):
+        parse_config(fields | {"freeze": 1})
+    assert parse_config(fields | {"freeze": "all"})
+
+
 def test_stages_say_how_long_they_last() -> None:
     stages = [{"epochs": 7, "freeze": "all"}, {"epochs": 5, "freeze": 0}]
     told = parse_config({"backbone": "resnet18", "stages": stages})

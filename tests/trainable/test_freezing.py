@@ -49,6 +49,29 @@ def test_each_trained_parameter_is_in_one_group_at_its_rate(classifier: Classifi
     assert all(int(name.split(".")[1]) >= frozen for name in trained if name.startswith("blocks."))
 
 
+@pytest.mark.parametrize("frozen", [0, 3, 4, 5])
+def test_blocks_before_the_last_learn_at_less_and_the_head_at_its_own(classifier: Classifier, frozen: int) -> None:
+    classifier.freeze(frozen)
+    groups = parameter_groups(classifier, lr=0.1, head_lr=0.3, weight_decay=0.0, block_lr_decay=0.5)
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    for name, parameter in classifier.named_parameters():
+        if name.startswith("head."):
+            assert rates[id(parameter)] == 0.3
+        elif parameter.requires_grad:
+            assert rates[id(parameter)] == pytest.approx(0.1 * 0.5 ** (4 - int(name.split(".")[1])))
+    assert groups[0]["lr"] == (0.3 if frozen == 5 else 0.1)  # the rate that is reported
+
+
+def test_the_neck_learns_with_the_last_block() -> None:
+    classifier = build_classifier(small_config(backbone="timm:test_convnext"), 3, None)
+    classifier.freeze(1)
+    groups = parameter_groups(classifier, lr=0.1, head_lr=0.3, weight_decay=0.0, block_lr_decay=0.5)
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    neck = list(classifier.neck.parameters())
+    assert neck
+    assert {rates[id(p)] for p in neck} == {0.1}
+
+
 @pytest.mark.parametrize("images", [1, CHUNK_IMAGES - 1, CHUNK_IMAGES, CHUNK_IMAGES + 1, 2 * CHUNK_IMAGES])
 @pytest.mark.parametrize("frozen", [0, 2, 5])
 def test_the_prefix_in_chunks_is_the_prefix(classifier: Classifier, frozen: int, images: int) -> None:

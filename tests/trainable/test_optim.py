@@ -18,6 +18,7 @@ from trainable.optim import (
     PlateauSchedule,
     Schedule,
     Sgd,
+    set_learning_rate,
 )
 
 LR, HEAD_LR, STEPS = 0.5, 1.0, 3
@@ -129,6 +130,26 @@ def test_the_head_keeps_its_multiple_and_a_stepper_can_be_restored(schedule: Sch
     second.load_state_dict(first.state_dict())
     restored.load_state_dict(stepper.state_dict())
     assert [group["lr"] for group in second.param_groups] == whole[2][0]
+
+
+def test_without_a_validation_loss_only_plateau_stays() -> None:
+    for schedule, moves in (
+        (PlateauSchedule(kind="plateau", patience_epochs=0), False),
+        (CosineSchedule(kind="cosine"), True),
+    ):
+        found = optimizer()
+        stepper = schedule.build(found, 4, STEPS)
+        for _ in range(3):
+            found.step()
+            stepper.after_epoch(None)
+        assert (found.param_groups[0]["lr"] < LR) == moves
+
+
+def test_a_set_learning_rate_keeps_the_others_in_proportion() -> None:
+    found = optimizer()
+    for rate in (LR, 0.1, 0.3, 1e-6):
+        set_learning_rate(found, rate)
+        assert [group["lr"] for group in found.param_groups] == [rate, pytest.approx(rate * HEAD_LR / LR)]
 
 
 def stepped(choice: Adam | AdamW | Sgd, weight_decay: float) -> float:

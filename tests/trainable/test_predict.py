@@ -158,10 +158,39 @@ def test_a_missing_or_broken_picture_is_told_by_name(trained: Callable[..., Tria
 def test_the_test_score_is_decided_by_the_saved_thresholds(trained: Callable[..., TrialJob]) -> None:
     job, data = trained(thresholds="fitted", epochs=1), small_dataset()
     model = loaded(job)
-    evaluation = score_test(model, data, job.objective)
+    evaluation = score_test(model, data, job.objective, job.files.test_predictions)
     assert evaluation.thresholds == list(model.thresholds) == load_checkpoint(job.files.best)["best"]["thresholds"]
     test = data.split["test"]
     images = torch.from_numpy(data.images[test]).permute(0, 3, 1, 2).float() / 255
     decisions = model.probabilities(images).double() >= torch.tensor(model.thresholds, dtype=torch.float64)
     right = decisions == torch.from_numpy(data.targets[test]).bool()
     assert evaluation.metrics["accuracy"] == pytest.approx(right.all(1).float().mean().item())
+    assert job.files.test_predictions.name == "predictions.test.npz"
+    saved = np.load(job.files.test_predictions)
+    assert np.array_equal(saved["decisions"], decisions.numpy())
+    assert saved["ids"].tolist() == [data.ids[image] for image in test]
+
+
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_saved_decisions_are_those_that_the_metrics_were_computed_on(
+    split: str, task: Any, trained: Callable[..., TrialJob]
+) -> None:
+    """Cross-fitted on validation, by the shipped thresholds on test, and one class an image in multi-class."""
+    thresholds = "fitted" if task == "multilabel" else "half"
+    job, data = trained(task, thresholds=thresholds, epochs=1), small_dataset(task)
+    tested = score_test(loaded(job), data, job.objective, job.files.test_predictions)
+    (report,) = reports_of(job, data, resume=True)
+    metrics = report.val if split == "val" else tested.metrics
+    saved = np.load(job.files.predictions if split == "val" else job.files.test_predictions)
+    decisions, targets = saved["decisions"], saved["targets"]
+    truth = targets.astype(bool) if task == "multilabel" else targets[:, None] == np.arange(len(data.labels))
+    assert decisions.dtype == np.uint8
+    assert decisions.shape == saved["logits"].shape == truth.shape
+    assert metrics["accuracy"] == pytest.approx((decisions == truth).all(axis=1).mean())
+    found = truth.any(axis=0)
+    recall = (decisions & truth).sum(axis=0)[found] / truth.sum(axis=0)[found]
+    assert metrics["recall_macro"] == pytest.approx(recall.mean())
+    if task == "multiclass":
+        assert np.array_equal(decisions.argmax(axis=1), saved["logits"].argmax(axis=1))
+        assert (decisions.sum(axis=1) == 1).all()

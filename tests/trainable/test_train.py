@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from small_data import small_dataset
-from small_trials import TINY, job_of, model_of, numbers, reports_of, small_config
+from small_trials import equal_states, job_of, model_of, numbers, reports_of, small_config
 
 import trainable.train
 from trainable.checkpoint import load_checkpoint
@@ -22,7 +21,6 @@ from trainable.errors import DivergedError, UserError
 from trainable.evaluation import Evaluation, Evaluator
 from trainable.losses import unweighted_loss
 from trainable.metrics import REPORTED
-from trainable.stages import stage_of
 from trainable.weights import Weights
 
 
@@ -207,6 +205,47 @@ def test_last_epoch_shortens_the_trial_and_not_the_schedule(tmp_path: Path) -> N
     assert numbers(extended) == numbers(whole[1:])
 
 
+PARTS = {"batch_size": 4, "augment": "light", "optimizer": {"kind": "sgd", "lr": 0.02}}
+
+
+@pytest.mark.parametrize("schedule", ["constant", "plateau", "cosine", "one_cycle"])
+def test_scoring_parts_of_the_first_epoch_trains_the_same(schedule: str, tmp_path: Path) -> None:
+    """Without dropout, which is keyed by evaluation, every whole epoch is the same to the bit."""
+    fields = PARTS | {"epochs": 3, "schedule": {"kind": schedule}}
+    once = job_of(small_config(**fields), tmp_path / "once")
+    often = job_of(small_config(**fields, first_epoch_evaluations=4), tmp_path / "often")
+    whole, parts = reports_of(once), reports_of(often)
+    assert [report.epoch for report in parts] == [0.25, 0.5, 0.75, 1, 2, 3]
+    assert [json.dumps(report.epoch) for report in parts[3:]] == ["1", "2", "3"]
+    assert [report.step for report in parts] == [1, 2, 3, 4, 5, 6]
+    assert [report.val for report in parts[3:]] == [report.val for report in whole]
+    assert [report.lr for report in parts[4:]] == [report.lr for report in whole[1:]]
+    assert equal_states(model_of(once.files.last), model_of(often.files.last))
+    assert parts[-1].best_value == max(report.value for report in parts)
+    losses = [report.train_loss for report in parts[:4]]
+    assert np.average(losses, weights=[3, 2, 2, 2]) == pytest.approx(whole[0].train_loss, rel=1e-5)
+
+
+def test_a_trial_may_end_within_its_first_epoch(tmp_path: Path) -> None:
+    """As the rerun of one that halving stopped there: the same numbers, the same best model."""
+    config = small_config(**PARTS, first_epoch_evaluations=4, epochs=3)
+    whole = reports_of(job_of(config, tmp_path / "whole"))
+    job = job_of(config, tmp_path / "part", last_epoch=0.5)
+    reports = reports_of(job)
+    assert [report.status for report in reports] == ["running", "complete"]
+    assert [report.val for report in reports] == [report.val for report in whole[:2]]
+    assert load_checkpoint(job.files.best)["epoch"] == reports[-1].best_epoch
+    assert [report.epoch for report in reports_of(job, resume=True)] == [0.5]
+
+
+def test_patience_counts_epochs_and_not_their_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [0.5, 0.6, 0.4, 0.4, 0.4, 0.4, 0.4])
+    config = small_config(freeze="all", epochs=8, batch_size=4, first_epoch_evaluations=4, patience_epochs=2)
+    reports = reports_of(job_of(config, tmp_path))
+    assert [(report.epoch, report.best_epoch) for report in reports[-2:]] == [(2, 0.5), (3, 0.5)]
+    assert reports[-1].status == "early_stopped"
+
+
 @pytest.mark.parametrize("optimizer", [{"kind": "sgd", "lr": 10.0, "head_lr_multiplier": 1000.0}])
 def test_a_loss_that_is_no_number_diverges(optimizer: dict[str, Any], tmp_path: Path) -> None:
     config = small_config(freeze=0, epochs=20, optimizer=optimizer, head={"kind": "two_linear", "width": 8})
@@ -275,13 +314,3 @@ def test_what_best_pt_tells(tmp_path: Path) -> None:
 def test_more_blocks_than_a_timm_model_has_are_the_user_s_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="freeze: 6 is more than the 5 blocks of timm:test_resnet"):
         reports_of(job_of(small_config(freeze=6), tmp_path))
-
-
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
-def test_each_epoch_belongs_to_one_stage(lengths: list[int]) -> None:
-    stages = [{"epochs": length} for length in lengths]
-    config = parse_config({"backbone": TINY, "epochs": sum(lengths), "stages": stages})
-    numbers_of = [stage_of(config, epoch)[0] for epoch in range(1, config.epochs + 1)]
-    assert numbers_of == [number for number, length in enumerate(lengths) for _ in range(length)]
-    with pytest.raises(ValueError, match="beyond"):
-        stage_of(config, config.epochs + 1)

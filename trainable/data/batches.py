@@ -16,7 +16,7 @@ def epoch_batches(images: Indices, batch_size: int, seed: int, epoch: int) -> li
     """An epoch's batches of image indices, in an order keyed by seed and epoch."""
     order = shuffled(images, seed, epoch)
     batches = np.split(order, range(batch_size, len(order), batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
         batches.pop()  # BatchNorm cannot train on a single image; another epoch's order leaves out another one
     return batches
 
