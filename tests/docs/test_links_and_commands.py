@@ -96,6 +96,8 @@ def test_files_of_the_checkout_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_exist(page: Path) -> None:
     known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    for script in (ROOT / "examples").glob("*.py"):
+        known |= set(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
     assert named <= known | {"--help"}
 
