@@ -10,16 +10,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_images
 from small_data import small_dataset
 from small_trials import CPU, job_of, reports_of, small_config
 
 from trainable import export
+from trainable.classifier import build_classifier
+from trainable.config import parse_config
 from trainable.data.dataset import ImageDataset
 from trainable.errors import UserError
 from trainable.export import FILES, TOLERANCE, DisagreementError, check_model, require_libraries, write_model
 from trainable.exported import ExportedModel, read_exported
 from trainable.predict import TrainedModel, load_model
 from trainable.task import Task
+from trainable.weights import require_weights
 
 ORIGIN = {"search": "tinted", "trained_on": ["train"], "versions": {"torch": "2"}}
 
@@ -110,3 +114,21 @@ def test_missing_libraries_are_named_with_the_remedy(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(export, "LIBRARIES", ("json", "onnx_of_nobody"))
     with pytest.raises(UserError, match=r"needs onnx_of_nobody: pip install 'thaw-tuner\[export\]'"):
         require_libraries()
+
+
+@pytest.mark.real
+def test_pretrained_files_agree_on_a_hundred_crops_of_photographs(tmp_path: Path) -> None:
+    config = parse_config({"backbone": "lite0", "image_size": 96, "head": {"kind": "mlp"}})
+    classifier = build_classifier(config, 10, require_weights(["lite0"])["lite0"]).eval()
+    labels = tuple("abcdefghij")
+    model = TrainedModel(classifier, config, labels, "multilabel", (0.5,) * 10, CPU)
+    write_model(model, tmp_path, ORIGIN)
+    rng, photographs = np.random.default_rng(0), load_sample_images().images
+    crops = []
+    for number in range(100):
+        side = int(rng.integers(96, 400))
+        top, left = rng.integers(0, 427 - side), rng.integers(0, 640 - side)
+        crop = Image.fromarray(photographs[number % 2][top : top + side, left : left + side])
+        crops.append(np.asarray(crop.resize((96, 96), Image.Resampling.BICUBIC)))
+    for file in FILES:
+        assert check_model(model, tmp_path / file, np.stack(crops)) < TOLERANCE / 10
