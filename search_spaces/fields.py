@@ -58,6 +58,12 @@ def _config_fields() -> dict[str, ConfigField]:
 CONFIG_FIELDS = _config_fields()
 
 
+def refresh_fields() -> None:
+    """Take in what plugins have added to the parts of a config."""
+    CONFIG_FIELDS.clear()
+    CONFIG_FIELDS.update(_config_fields())
+
+
 def unknown_path(path: str) -> str:
     """What is wrong with a path that no config has: the rule and the nearest path."""
     inside = [name for name in CONFIG_FIELDS if name.startswith(f"{path}.")]

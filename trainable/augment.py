@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
+
+from trainable.errors import nearest
 
 if TYPE_CHECKING:
     import torch
 
-Augment = Literal["none", "light", "strong"]
+
+def _known_augment(name: str) -> str:
+    if name not in AUGMENTS:
+        raise ValueError(f"must be one of {', '.join(AUGMENTS)}{nearest(name, AUGMENTS)}")
+    return name
+
+
+Augment = Annotated[str, AfterValidator(_known_augment)]
+"""a row of AUGMENTS"""
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ def _levels(images: torch.Tensor, kind: torch.Tensor, strength: torch.Tensor) ->
     return torch.where((kind == 7)[:, None, None, None], solarised, chosen)
 
 
-AUGMENTS: dict[Augment, Policy] = {
+AUGMENTS: dict[str, Policy] = {
     "none": Policy(0, _none),
     "light": Policy(3, _light),
     "strong": Policy(8, _strong),

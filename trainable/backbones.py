@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,7 @@ class BackboneFacts:
     """What is known of a backbone without building it; None where only building it tells (`timm:<name>`)."""
 
     name: str
-    library: Literal["torchvision", "timm"]
+    library: Literal["torchvision", "timm", "plugin"]
     model: str
     """name in the library"""
     blocks: int | None
@@ -108,12 +109,26 @@ class Backbone:
     std: Channels
 
 
+@dataclass(frozen=True)
+class CustomBackbone:
+    """How a plugin's backbone is built and split."""
+
+    build: Callable[[], nn.Module]
+    split: Callable[[nn.Module], Backbone]
+
+
+CUSTOM: dict[str, CustomBackbone] = {}
+"""those rows of BACKBONES that plugins add"""
+
+
 def build_model(facts: BackboneFacts) -> nn.Module:
     """The library's own model, randomly initialised, with the classifier that its checkpoints have.
 
     Raises:
         UserError: timm does not know the name.
     """
+    if facts.library == "plugin":
+        return CUSTOM[facts.name].build()
     if facts.library == "torchvision":
         from torchvision.models import get_model
 
@@ -150,6 +165,8 @@ def split_model(facts: BackboneFacts, model: nn.Module, image_size: int) -> Back
     """
     from torch import nn
 
+    if facts.library == "plugin":
+        return CUSTOM[facts.name].split(model)
     if facts.library == "timm":
         return _split_timm(facts, model, image_size)
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))

@@ -7,7 +7,7 @@ positive, so one set of functions serves both tasks (micro precision, recall and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,8 @@ class Metric:
     """whether its name ends in an average"""
     on: Literal["decisions", "probabilities", "loss"] = "decisions"
     meaning: str = ""
+    compute: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], float] | None = None
+    """of a plugin: from probabilities, decisions and targets, all `[images, labels]`"""
 
 
 METRICS: dict[str, Metric] = {
@@ -148,6 +150,8 @@ def label_scores(predictions: Predictions, labels: Iterable[str]) -> dict[str, d
 def _score(predictions: Predictions, name: str) -> float:
     if name == "loss":
         return predictions.loss
+    if name in METRICS and (compute := METRICS[name].compute):
+        return float(compute(predictions.probabilities, predictions.decisions, predictions.targets))
     if name == "accuracy":
         return _subset_accuracy(predictions)
     base = _base(name)

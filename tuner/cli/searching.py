@@ -10,7 +10,17 @@ import typer
 
 from trainable.errors import UserError
 from tuner.cli.app import EXIT_FAILED, EXIT_MISTAKE, app
-from tuner.cli.options import DEFAULT_RESULTS, AsJson, Data, Offline, Results, Space, overrides_space, reads_data
+from tuner.cli.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    Data,
+    Offline,
+    Plugins,
+    Results,
+    Space,
+    overrides_space,
+    reads_data,
+)
 
 SHOWN_AT_THE_END = 5
 """rows that a search prints last; the rest is in its leaderboard.md"""
@@ -46,6 +56,7 @@ def search(
     gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: 1 if any")] = None,
     threads_per_trial: Annotated[int, typer.Option(help="CPU threads of torch; part of the result")] = 1,
     offline: Offline = False,
+    plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
     *,
     reading: dict[str, Any],
     overrides: dict[str, Any],
@@ -118,6 +129,7 @@ def check(
     space: Space,
     data: Annotated[Path | None, typer.Option("--data", help="also prove the data, and the space against them")] = None,
     offline: Offline = False,
+    plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
     as_json: AsJson = False,
     *,
     reading: dict[str, Any],

@@ -12,6 +12,7 @@ from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
 from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective
+from trainable.plugins import loaded_plugins
 from tuner.ray_backend.proposals import BASELINE, Proposal, Proposals, SampledTrials
 from tuner.ray_backend.rungs import NoRungs, Rungs, Stopping
 from tuner.ray_backend.sampler import make_sampler
@@ -109,6 +110,8 @@ class Driver:
             facts["weights_sha256"] = self._weights_sha256[config.backbone]
         blocks = count_blocks(config.backbone)
         facts["total_blocks"] = blocks
+        if plugins := loaded_plugins():
+            facts["plugins"] = {plugin.name: plugin.sha256 for plugin in plugins}
         facts["freeze_blocks"] = blocks_to_freeze(config.freeze, blocks, config.backbone)
         return facts
 

@@ -7,7 +7,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.devices import trial_device
 from trainable.errors import DivergedError
 from trainable.metrics import parse_objective
+from trainable.plugins import Plugin, load_plugin
 from trainable.task import Task
 from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
 from trainable.weights import Weights
@@ -41,6 +42,16 @@ class Assignment:
     patience_from_epoch: float
     splits: str = "splits.csv"
     """in the search's folder"""
+    plugins: dict[str, str] = field(default_factory=dict)
+    """file name -> source"""
+
+    def enter(self) -> None:
+        """Make this process one that trials of the search can run in."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        for name, source in self.plugins.items():
+            load_plugin(Plugin(name, source))
 
     def dataset(self, image_size: int) -> ImageDataset:
         splits = Path(self.folder) / self.splits
@@ -69,7 +80,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         import torch
 
         assignment = Assignment(**config["assignment"])
-        torch.set_num_threads(assignment.threads)
+        assignment.enter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         self._assignment = assignment
@@ -129,11 +140,9 @@ def _ending(error: Exception) -> dict[str, str]:
 
 def score_on_test(assignment: Assignment, trial: str, config: dict[str, Any]) -> dict[str, float]:
     """The test metrics of a trial's best epoch."""
-    import torch
-
     from trainable.predict import load_model, score_test
 
-    torch.set_num_threads(assignment.threads)
+    assignment.enter()
     job = assignment.job(trial, TrialConfig.model_validate(config))
     model = load_model(job.files.best, trial_device(), job.weights)
     data = assignment.dataset(job.config.image_size)
@@ -146,11 +155,9 @@ REFERENCES = ("majority", "logistic_regression")
 
 def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -> dict[str, Any]:
     """What `reference_scored` tells of one of REFERENCES, its predictions written as a trial's are."""
-    import torch
-
     from trainable import references
 
-    torch.set_num_threads(assignment.threads)
+    assignment.enter()
     job = assignment.job(name, TrialConfig.model_validate(config))
     data = assignment.dataset(job.config.image_size)
     began = time.perf_counter()
@@ -158,8 +165,7 @@ def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -
         model = references.prevalence(data)
     else:
         model = references.logistic_regression(job.config, data, job.weights, job.objective, trial_device())
-    folder = Path(assignment.folder) / "predictions"
-    files = {"val": folder / f"{name}.npz", "test": folder / f"{name}.test.npz"}
+    files = {"val": job.files.predictions, "test": job.files.test_predictions}
     found = references.score_reference(model, job.config, data, job.objective, files)
     seconds = time.perf_counter() - began
     return {"description": model.description, "seconds": seconds, **found}

@@ -19,7 +19,7 @@ from tuner.records import SearchRecord, TrialRecord
 from tuner.report.leaderboard import to_csv, to_markdown
 from tuner.report.shown import certainty
 from tuner.store import Store, write_atomically
-from tuner.tolerant import integer, mapping, number
+from tuner.tolerant import mapping, number
 
 _PARTS = ("config", "result", "provenance")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
@@ -157,6 +157,8 @@ def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[s
     }
     if sha256 := trial.facts.get("weights_sha256"):
         provenance["weights_sha256"] = sha256
+    if search.plugins:
+        provenance["plugins"] = search.plugins
     if trial.parent:
         provenance["parent"] = trial.parent
     return provenance
@@ -177,7 +179,7 @@ def _result_mistakes(document: Document) -> list[str]:
     objective, epochs_run = mapping(result.get("objective")), result.get("epochs_run")
     metric, value, direction = (objective.get(name) for name in ("metric", "value", "direction"))
     rules = [
-        (["epochs_run"], epochs_run, (integer(epochs_run) or 0) >= 1, "a whole number of at least 1"),
+        (["epochs_run"], epochs_run, (number(epochs_run) or 0) > 0, "a number above 0"),
         (["objective", "metric"], metric, isinstance(metric, str), "a metric's name"),
         (["objective", "value"], value, number(value) is not None, "a finite number"),
         (["objective", "direction"], direction, direction in ("maximize", "minimize"), "maximize or minimize"),
