@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from small_data import small_dataset
-from small_trials import equal_states, job_of, model_of, numbers, reports_of, small_config
+from small_trials import TINY, equal_states, job_of, model_of, numbers, reports_of, small_config
 
 import trainable.train
 from trainable.checkpoint import load_checkpoint
