@@ -98,13 +98,16 @@ def _draw_points(axes: Axes, points: list[Point], look: Look, limits: tuple[floa
     """Trials of one status; those without a value stand on the lower edge."""
     marker, colour, name = look
     size = 6.5 if len(points) <= _MANY else 4.0
-    for point in points:
-        at = limits[0] if point.value is None else point.value
-        axes.plot(point.number, at, marker, color=colour, markersize=size, clip_on=point.value is not None, zorder=4)
-        if point.interval:
-            axes.vlines(point.number, *point.interval, color=colour, linewidth=1.2, alpha=0.6, zorder=3)
-    without = sum(point.value is None for point in points)
-    return style.dot(f"{name} ({without} without a value)" if without else name, colour, marker)
+    scored = {point.number: point.value for point in points if point.value is not None}
+    without = [point.number for point in points if point.value is None]
+    axes.plot(list(scored), list(scored.values()), marker, color=colour, markersize=size, zorder=4)
+    if without:  # an empty line that is not clipped would take room at the figure's corner
+        axes.plot(without, [limits[0]] * len(without), marker, color=colour, markersize=size, clip_on=False, zorder=4)
+    bars = {point.number: point.interval for point in points if point.interval}
+    if bars:
+        lows, highs = zip(*bars.values(), strict=True)
+        axes.vlines(list(bars), lows, highs, color=colour, linewidth=1.2, alpha=0.6, zorder=3)
+    return style.dot(f"{name} ({len(without)} without a value)" if without else name, colour, marker)
 
 
 def _levels(axes: Axes, numbers: History, end: float) -> list[tuple[float, float, str, str]]:

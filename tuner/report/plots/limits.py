@@ -31,9 +31,9 @@ def value_limits(values: Iterable[float | None], kept: Sequence[float | None] = 
         reach = _WIDTHS * (third - first)
         if reach > 0:
             inside = found[(found >= first - reach) & (found <= third + reach)]
-    shown = np.concatenate([inside, must])
-    if np.ptp(found) <= _STRETCH * np.ptp(shown):
-        shown = np.concatenate([found, must])
+    shown, everything = np.concatenate([inside, must]), np.concatenate([found, must])
+    if np.ptp(everything) <= _STRETCH * np.ptp(shown):
+        shown = everything
     low, high = float(shown.min()), float(shown.max())
     margin = _MARGIN * (high - low) or max(abs(low), 1.0) * _MARGIN
     return low - margin, high + margin

@@ -223,10 +223,13 @@ def ticks(low: float, high: float, log: bool, most: int = 5) -> list[tuple[float
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)) if log else MaxNLocator(most)
-    told = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
+    slack = 1e-9 * (high - low)  # 1e-5 may come as 0.0000099999
+    told = [float(tick) for tick in locator.tick_values(low, high) if low - slack <= tick <= high + slack]
     if log and len(told) > most:
         told = told[:: math.ceil(len(told) / most)]
-    return [(tick, short(tick)) for tick in (told if len(told) > 1 else [low, high])]
+    told = told if len(told) > 1 else [low, high]
+    names = [short(tick) for tick in told]
+    return list(zip(told, names if len(set(names)) == len(names) else [f"{tick:g}" for tick in told], strict=True))
 
 
 def short(value: float) -> str:
