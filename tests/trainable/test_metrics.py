@@ -14,6 +14,7 @@ from sklearn import metrics as sk
 from trainable.errors import UserError
 from trainable.evaluation import predict_all
 from trainable.metrics import AVERAGES, METRICS, REPORTED, Predictions, label_scores, parse_objective, scores
+from trainable.task import Task
 
 BETAS = (0.5, 1.0, 2.0, 3.5)
 
@@ -112,6 +113,33 @@ def test_with_every_label_present_they_are_scikit_learn_s_own_averages(predictio
             expected = sk.average_precision_score(targets, predictions.probabilities.numpy(), average=average)
             found = scores(predictions, [f"average_precision_{average}"])
             assert found[f"average_precision_{average}"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+def test_each_kind_is_scikit_learn_s_own_where_all_is_defined(task: Task, average: str) -> None:
+    """Its `average=` on indicator matrices; on class numbers too, where it has that average for them."""
+    rng = np.random.default_rng(3)
+    logits = torch.from_numpy(rng.normal(size=(80, 4))).float()
+    classes = torch.from_numpy(rng.integers(0, 4, 80))
+    several = torch.from_numpy(np.eye(4, dtype=np.float32)[classes] + np.eye(4, dtype=np.float32)[(classes + 1) % 4])
+    predictions = predict_all(logits, several if task == "multilabel" else classes, task)
+    truth, said = predictions.targets.numpy(), predictions.decisions.numpy()
+    kept = {"average": average, "zero_division": 0}
+    expected = {
+        f"precision_{average}": sk.precision_score(truth, said, **kept),
+        f"recall_{average}": sk.recall_score(truth, said, **kept),
+        f"f1_{average}": sk.f1_score(truth, said, **kept),
+        f"f2_{average}": sk.fbeta_score(truth, said, beta=2, **kept),
+        f"average_precision_{average}": sk.average_precision_score(truth, predictions.probabilities, average=average),
+        f"roc_auc_{average}": sk.roc_auc_score(truth, predictions.probabilities, average=average),
+        "accuracy": sk.accuracy_score(truth, said),
+    }
+    assert scores(predictions, expected) == pytest.approx(expected, abs=1e-6)
+    if task == "multiclass" and average != "samples":
+        found, numbers = logits.argmax(1).numpy(), classes.numpy()
+        assert expected[f"f2_{average}"] == pytest.approx(sk.fbeta_score(numbers, found, beta=2, **kept))
+        assert expected["accuracy"] == pytest.approx(sk.accuracy_score(numbers, found))
 
 
 @settings(deadline=None, max_examples=25)
