@@ -196,6 +196,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     from tuner.ray_backend import tune_loop
     from tuner.ray_backend.driver import Driver
     from tuner.ray_backend.worker import TrialActor
+    from tuner.report import plots
 
     def run_trials(driver: Driver, slots: object, folder: Path, interrupted: threading.Event) -> None:  # noqa: ARG001
         actor = object.__new__(TrialActor)
@@ -217,6 +218,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tune_loop, "Slots", lambda resources: resources)
     patch.setattr(tune_loop, "run_trials", run_trials)
     patch.setattr(tune_loop, "results_of", results_of)
+    patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials
 
 
 def _run_to_its_end(actor: Any, driver: Any, trial: str) -> None:

@@ -1,14 +1,18 @@
-"""What follows the last trial: the best are scored on test, and beside them what a search must beat."""
+"""What follows the last trial: scores on test, references to beat, and all that is told of a search at its end."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
+from search_spaces.space import Space
 from trainable.config import TrialConfig
+from trainable.errors import UserError
+from tuner.evidence.gathering import Gatherer
 from tuner.records import SearchRecord, TrialRecord
 from tuner.replay import replay
-from tuner.store import Store
+from tuner.report.best import write_outputs
+from tuner.store import Store, write_atomically
 
 if TYPE_CHECKING:
     from tuner.ray_backend.tune_loop import Slots, Task
@@ -43,6 +47,25 @@ def score_at_the_end(
             store.append("test_scored", trial, test=result, reads=1)
         else:
             store.append("reference_scored", name=name, given=False, **result)
+
+
+def write_report(store: Store, space: Space, top_k: int) -> None:
+    """Conclude, and write the tables, pictures and journal of a search that has ended, however it did."""
+    from tuner.conclusions.conclude import conclusions_of
+    from tuner.journal import write_journal
+    from tuner.ray_backend.importance import importances_of
+    from tuner.report.plots import draw_plots
+
+    search, gatherer = store.record(), Gatherer(store)
+    evidence = gatherer.evidence(search)
+    conclusions = conclusions_of(search, evidence, importances_of(search, space))
+    write_atomically(store.conclusions_md, conclusions)
+    write_outputs(store, search, top_k, gatherer, conclusions)
+    draw_plots(store, search, evidence)
+    try:
+        write_journal(store.folder.parent)
+    except UserError as error:  # someone else's JOURNAL.md
+        store.append("note", text=f"the journal is not up to date: {error}")
 
 
 def to_score_on_test(search: SearchRecord, top_k: int) -> list[TrialRecord]:

@@ -17,7 +17,7 @@ from trainable.data.splits import write_splits
 from trainable.metrics import Objective
 from trainable.plugins import loaded_plugins
 from trainable.weights import Weights
-from tuner.closing import score_at_the_end
+from tuner.closing import score_at_the_end, write_report
 from tuner.config import SearchConfig
 from tuner.evidence.gathering import Gatherer
 from tuner.given_reference import parse_reference
@@ -83,6 +83,7 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
             _write_inputs(store, proved)
             with _followed(store, proved, listeners):
                 _run(store, proved, slots, interrupted)
+            write_report(store, proved.space, config.top_k)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store

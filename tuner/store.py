@@ -172,6 +172,13 @@ class Store:
     def conclusions_md(self) -> Path:
         return self.folder / "conclusions.md"
 
+    def conclusions(self) -> str:
+        """What the search led to, in Markdown; empty before its end."""
+        try:
+            return self.conclusions_md.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
     def events(self) -> Iterator[Event]:
         """The log's events in order, a half-written last line left out; `warnings` then names the lines skipped."""
         self.warnings = []

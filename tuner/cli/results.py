@@ -21,12 +21,16 @@ def leaderboard(
 ) -> None:
     """Print a search's leaderboard, finished or not."""
     from tuner.evidence.gathering import gather
-    from tuner.report.leaderboard import FORMATS
+    from tuner.report.leaderboard import to_csv, to_json, to_markdown
     from tuner.store import Store
 
     store = Store.open(name, results)
     record = store.record()
-    text = FORMATS[format](record, gather(store, record), top)
+    evidence = gather(store, record)
+    if format == "md":
+        text = to_markdown(record, evidence, top, conclusions=store.conclusions())
+    else:
+        text = (to_csv if format == "csv" else to_json)(record, evidence, top)
     if out is None:
         print(text, end="")
         return
