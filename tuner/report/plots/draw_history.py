@@ -86,11 +86,13 @@ def _draw_best(axes: Axes, numbers: History, end: float) -> Line2D:
 
 
 def _name_best(axes: Axes, numbers: History) -> None:
-    """On the side of the better values, where no line of the best so far runs."""
-    offset, side = (6, "bottom") if numbers.direction == "maximize" else (-6, "top")
+    """On the side of the better values, where no line of the best so far runs, beyond the end of its bar."""
+    higher = numbers.direction == "maximize"
+    offset, side = (5, "bottom") if higher else (-5, "top")
     for point in numbers.points:
         if point.place == 1 and point.value is not None:
-            at = (point.number, point.value)
+            ends = point.interval or (point.value, point.value)
+            at = (point.number, ends[1] if higher else ends[0])
             axes.annotate(point.trial, at, (0, offset), textcoords="offset points", ha="center", va=side, fontsize=8.5)
 
 

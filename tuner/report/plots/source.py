@@ -35,7 +35,7 @@ def places(record: SearchRecord) -> dict[str, int]:
 
 
 def settings(trial: TrialRecord) -> str:
-    """A trial's config in a few words: `lite0, 75% (6/9), mlp 256`."""
+    """A trial's config in a few words: `lite0, freeze 75% (6/9), mlp 256`."""
     config = trial.config
     frozen = table.freeze(config.get("freeze"), trial.freeze_blocks, trial.total_blocks)
     head = {name: value for name, value in mapping(config.get("head")).items() if name in ("kind", "width")}
