@@ -41,7 +41,7 @@ def label_files(
         batch = paths[start : start + batch_images]
         probabilities, decisions = answer(np.stack([_read(path, image_size) for path in batch]))
         for path, row, decided in zip(batch, probabilities.tolist(), decisions, strict=True):
-            chosen = tuple(labels[label] for label in np.flatnonzero(decided))
+            chosen = tuple(label for label, is_chosen in zip(labels, decided, strict=True) if is_chosen)
             yield Prediction(path, chosen, dict(zip(labels, row, strict=True)))
 
 

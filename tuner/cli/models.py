@@ -8,7 +8,7 @@ import typer
 
 from trainable.errors import DivergedError, UserError
 from tuner.cli.app import EXIT_FAILED, app
-from tuner.cli.options import DEFAULT_RESULTS, Name, Results
+from tuner.cli.options import DEFAULT_RESULTS, Name, Plugins, Results
 
 Trial = Annotated[str | None, typer.Option(help="whose model; default: the best trial's")]
 IsRetrained = Annotated[bool, typer.Option("--retrained", help="the model that `tuner retrain` made")]
@@ -61,6 +61,7 @@ def retrain(
     results: Results = DEFAULT_RESULTS,
     trial: Annotated[str | None, typer.Option(help="whose config; default: the best trial's")] = None,
     all_data: Annotated[bool, typer.Option("--all-data", help="on test as well; prints no score")] = False,
+    plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
 ) -> None:
     """Train the winner on train and val together, as long as it took in the search, and score it on test once."""
     from trainable.errors import DivergedError
@@ -95,6 +96,7 @@ def predict(
     trial: Trial = None,
     retrained: IsRetrained = False,
     format: Annotated[Literal["csv", "json"], typer.Option()] = "csv",
+    plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
 ) -> None:
     """Label images by a search's best model, or an exported one: thresholds applied, probabilities beside."""
     from trainable.exported import is_exported, read_exported
@@ -116,6 +118,7 @@ def export(
     trial: Trial = None,
     retrained: IsRetrained = False,
     out: Annotated[Path | None, typer.Option(help="new folder; default: export/<trial> in the search's")] = None,
+    plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
 ) -> None:
     """Write a model as ONNX and torch.export files that need no search, checked on real images, with a model card."""
     from tuner.result import load

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainable.errors import UserError, nearest
+from tuner.plugins import require_plugins
 from tuner.records import Retrained, SearchRecord, TrialRecord
 from tuner.store import Store
 
@@ -37,8 +38,9 @@ def choose_trial(search: SearchRecord, id: str | None) -> TrialRecord:
     """The trial of this id; None: the best one.
 
     Raises:
-        UserError: no trial has finished, or there is no such trial.
+        UserError: no trial has finished, there is no such trial, or the search's plugins are not loaded here.
     """
+    require_plugins(search.plugins, f"search {search.name!r}")
     if id is None:
         if search.best is None:
             raise UserError(f"search {search.name!r}: no trial has finished yet")

@@ -38,3 +38,10 @@ def test_the_latest_retrained_one(fitted: Result) -> None:
 def test_an_unknown_trial_is_a_mistake(fitted: Result) -> None:
     with pytest.raises(UserError, match=r"has no trial 't0003'; did you mean 't000\d'\?; `tuner leaderboard` lists"):
         choose_model(fitted.store, "t0003")
+
+
+def test_the_search_s_plugins_are_needed(fitted: Result) -> None:
+    log = fitted.store.events_jsonl
+    log.write_text(log.read_text().replace('"plugins":{}', '"plugins":{"mine.py":"0123456789abcdef"}', 1))
+    with pytest.raises(UserError, match=r"search 'fitted' needs plugin mine\.py \(sha256 0123456789ab\): give it with"):
+        choose_model(fitted.store)
