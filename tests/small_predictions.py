@@ -41,10 +41,17 @@ class PredictedSearch:
         return float(right.mean())
 
     def log(
-        self, name: str, value: float, status: str = "complete", rerun: Mapping[str, Any] | None = None, **measured: Any
+        self,
+        name: str,
+        value: float,
+        status: str = "complete",
+        baseline: bool = False,
+        rerun: Mapping[str, Any] | None = None,
+        **measured: Any,
     ) -> None:
         """A trial's events, without predictions; `measured` in its only epoch."""
-        self.store.append("trial_started", name, config={}, **({"rerun": rerun} if rerun else {}))
+        again = {"rerun": rerun} if rerun else {}
+        self.store.append("trial_started", name, config={}, baseline=baseline, **again)
         values = {"value": value, "best_value": value, "best_epoch": 1, "val": {"accuracy": value}}
         self.store.append("epoch", name, epoch=1, **values, **measured)
         self.store.append("trial_ended", name, status=status)

@@ -34,10 +34,11 @@ def above_best(search: SearchRecord) -> list[TrialRecord]:
 
 def _ranking(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
     best = search.best
-    if best and evidence.ranks.get(best.id, 1) > 1:
+    rank = evidence.ranks.get(best.id, 1) if best else 1
+    if best and rank > 1:
         yield (
-            f"{table.escape(best.id)} has the best value, but not by its repeats: they are significantly worse than "
-            f"{evidence.ranks[best.id] - 1} other trials."
+            f"{table.escape(best.id)} has the best value, but by the mean of its repeats it is of rank {rank}: "
+            f"{rank - 1} significantly better."
         )
     if evidence.tied:
         yield _tied(search, evidence)

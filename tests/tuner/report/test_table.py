@@ -81,3 +81,21 @@ def test_nothing_in_a_cell_acts() -> None:
 )
 def test_a_reason_is_one_line(error: str | None, told: str) -> None:
     assert table.reason(error) == told
+
+
+def test_an_interval_has_as_many_decimals_as_it_needs() -> None:
+    assert table.interval(0.7123, 0.8149) == "[0.71, 0.81]"
+    assert table.interval(0.7123, 0.7249) == "[0.712, 0.725]"
+    assert table.interval(-0.0012, 0.2) == "[0.00, 0.20]"
+    assert table.interval(-0.034, 0.2, table.change) == "[-0.03, +0.20]"
+
+
+def test_a_spread_of_one_run_has_no_deviation() -> None:
+    assert table.spread(0.7414, 0.0121, 3) == "0.741 ± 0.012 (3)"
+    assert table.spread(0.7414, None, 1) == "0.741 (1)"
+
+
+def test_brackets_around_numbers_are_left_and_those_of_links_are_not() -> None:
+    assert table.escape("0.763 [0.71, 0.81] (+0.021)") == "0.763 [0.71, 0.81] (+0.021)"
+    assert table.escape("[1](javascript:x)") == "\\[1\\](javascript:x)"
+    assert table.escape("[a, b]") == "\\[a, b\\]"
