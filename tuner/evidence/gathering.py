@@ -20,6 +20,8 @@ Split = Literal["val", "test"]
 _SAME_VALUE = 1e-4
 """predictions whose metric is further from the trial's value, relative to values above 1, are of another epoch"""
 
+_CLEARLY_FASTER = 1.25
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -65,7 +67,7 @@ class Evidence:
     tied: frozenset[str] = frozenset()
     """trials that none is significantly better than; empty when the best stands alone"""
     cheapest: str | None = None
-    """of those tied: fewest parameters, then fastest, then first"""
+    """of those tied: fewest parameters, then clearly faster, then of higher value"""
     spreads: Mapping[str, Spread] = field(default_factory=dict)
     """trial -> over its repeats"""
     images: int = 0
@@ -99,7 +101,7 @@ class Gatherer:
         trials = [trial for trial in record.trials if trial.eligible]
         intervals = {name: found.interval for name, found in self._scored(record).items()}
         ranks, seeds = self._ranks(record, trials)
-        unbeaten = [trial for trial in trials if ranks.get(trial.id) == 1]
+        unbeaten = [trial for trial in record.ranked() if trial.eligible and ranks.get(trial.id) == 1]
         tied = unbeaten if len(unbeaten) > 1 else []
         images = self._bootstrap.split("val")
         return Evidence(
@@ -184,6 +186,8 @@ def spread(values: list[float]) -> Spread:
     return Spread(statistics.fmean(values), sd, len(values))
 
 
-def _cost(trial: TrialRecord) -> tuple[float, float, int]:
+def _cost(trial: TrialRecord) -> tuple[float, float]:
+    """Parameters, then speed in steps: the same config run twice differs by some percent."""
     parameters = math.inf if trial.total_parameters is None else trial.total_parameters
-    return parameters, -(trial.images_per_second or 0.0), trial.number
+    speed = trial.images_per_second
+    return parameters, -round(math.log(speed, _CLEARLY_FASTER)) if speed else math.inf

@@ -44,18 +44,19 @@ def worth(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     baseline = [search.baseline] if search.baseline and search.baseline.id != best.id else []
     rivals: list[TrialRecord | Reference] = [*baseline, *search.references]
     leads = {split: [_lead(search, evidence, best, rival, split) for rival in rivals] for split in _SPLITS}
-    told = [split for split, of_split in leads.items() if any(lead.value is not None for lead in of_split)]
-    if not told:
+    told = [split for split, of_split in leads.items() if any(lead.cell for lead in of_split)]
+    rows = [[one.over, *(leads[split][row].cell for split in told)] for row, one in enumerate(leads["val"])]
+    rows = [row for row in rows if any(row[1:])]
+    if not rows:
         return
     yield "## Was the search worth it?"
     yield from _verdict(best, leads)
     headers = [f"{best.id} minus", *(_SPLITS[split] for split in told)]
-    rows = [[lead.over, *(leads[split][row].cell for split in told)] for row, lead in enumerate(leads["val"])]
     yield table.table(headers, rows)
     images = {
         split: next((lead.paired.images for lead in of_split if lead.paired), None) for split, of_split in leads.items()
     }
-    if drawn := ", ".join(f"{count} {_SPLITS[split]} images" for split, count in images.items() if count):
+    if drawn := " and ".join(f"{count} {_SPLITS[split]} images" for split, count in images.items() if count):
         chosen = f"; on validation {table.escape(best.id)} was chosen, which flatters it" if images["val"] else ""
         yield f"In {table.escape(search.metric)}; 95 % intervals, paired on {drawn}{chosen}."
 

@@ -49,6 +49,19 @@ def test_what_is_not_told_apart_is_tied_and_the_smallest_of_it_named(search: Pre
     evidence = gather(search.store, search.record)
     assert evidence.tied == {"t0001", "t0002", "t0003"}
     assert evidence.cheapest == "t0003"
+
+
+def test_a_little_more_speed_does_not_make_a_trial_the_cheapest(search: PredictedSearch) -> None:
+    for number, (images, speed) in enumerate([(47, 100.0), (48, 99.0), (46, None)], start=1):
+        search.add(f"t{number:04}", right_on(range(images)), total_parameters=5, images_per_second=speed)
+    assert gather(search.store, search.record).cheapest == "t0002"
+
+
+def test_the_last_row_is_below_all_that_are_tied(search: PredictedSearch) -> None:
+    for number, images in enumerate((48, 47, 46, 6), start=1):
+        search.add(f"t{number:04}", right_on(range(images)))
+    evidence = gather(search.store, search.record)
+    assert evidence.tied == {"t0001", "t0002", "t0003"}
     assert evidence.ranks["t0004"] == 4
 
 
