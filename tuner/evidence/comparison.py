@@ -13,14 +13,14 @@ Two rules find that row j is better than row i, both at a family-wise level of 5
    noisy change that little: two regions of the noise in which different rows stand alone are at least twice the
    critical value apart, so the Gaussian isoperimetric inequality bounds all false ones together by 5.3 %.
 
-Rule 2 is there for its power: among 20 rows the second best is the luckiest of 19, which costs rule 1 more than half
-of the cases that rule 2 finds (benchmarks/ties.py).
+Rule 2 is there for its power: among 20 rows the second best is the luckiest of 19, which costs rule 1 half of the cases
+that rule 2 finds (benchmarks/ties.py).
 
 The seed's luck comes from repeats. Runs of one config differ on the same images for two reasons: each seed errs on
 other images, which the bootstrap over images has already counted, and a seed may make a model that is truly better
-(Jordan: Calibrated chaos, variance between runs of neural network training is harmless and inevitable, ICLR 2024, finds
-that it is mostly the first). Only the rest, pooled sample variance less the bootstrap's share, is added. With few
-repeats it is known badly, so that the noise is drawn with the variance's own uncertainty, as in Student's t.
+(Jordan: Calibrated chaos, variance between runs of neural network training is harmless and inevitable, arXiv
+2304.01910, finds that it is mostly the first). Only the rest, pooled sample variance less the bootstrap's share, is
+added. With few repeats it is known badly, so the noise is drawn with the variance's own uncertainty, as in Student's t.
 """
 
 from __future__ import annotations
