@@ -69,6 +69,9 @@ class _Watched:
         counts += [f"{count} {status}" for status, count in sorted(by_status.items())]
         if best := search.best:
             counts.append(f"best {search.metric} {table.metric(best.best_value)} ({best.id})")
+        if search.reruns:
+            done = sum(again.status != "running" for again in search.reruns)
+            counts.append(f"{done} of {len(search.reruns)} reruns begun are done")
         if ended and search.budget and ended < search.budget:
             left = (time.monotonic() - self._began) / ended * (search.budget - ended)
             counts.append(f"about {duration(left)} left")
@@ -94,7 +97,7 @@ class _PlainLines(_Watched):
                 self._say(line)
         elif event["kind"] == "trial_ended":
             search = self.record
-            trial = next(trial for trial in search.trials if trial.id == event["trial"])
+            trial = next(trial for trial in (*search.trials, *search.reruns) if trial.id == event["trial"])
             self._say(f"{_trial_line(trial)} | {self.standing(search)}")
         elif event["kind"] == "search_ended":
             reason = f" ({event['reason']})" if event["reason"] else ""
@@ -161,7 +164,7 @@ class _LiveTable(_Watched):
             rows.add_column(title)
         rows.add_column("epoch", justify="right")
         rows.add_column("time", justify="right")
-        running = [trial for trial in search.trials if trial.status == "running"]
+        running = [trial for trial in (*search.trials, *search.reruns) if trial.status == "running"]
         ended = [trial for trial in search.ranked() if trial.status != "running"]
         for trial in [*running, *ended][:SHOWN_ROWS]:
             best = trial is search.best or (search.best is not None and trial.id == search.best.id)

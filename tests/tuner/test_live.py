@@ -61,6 +61,16 @@ def plain(events: list[Event]) -> list[str]:
     return out.getvalue().splitlines()
 
 
+def test_a_rerun_has_its_line_too() -> None:
+    again = {"of": "t0001", "kind": "repeat", "seed": 1, "data_seed": 0}
+    rerun = [{**event, "trial": "t0001-r1"} for event in trial(2)]
+    rerun[0]["rerun"] = again
+    *_, line, last = plain([started(1), *trial(1), *rerun, ENDED])
+    assert line.startswith("t0001-r1 complete 0.500 (")
+    assert "1/1 trials, 1 complete, best f2_macro 0.500 (t0001), 1 of 1 reruns begun are done" in line
+    assert last == "search complete"
+
+
 def test_a_plain_line_a_trial() -> None:
     events = [started(3), *trial(1), *trial(2, "pruned", 0.25), *trial(3, "failed", None, error="no disk"), ENDED]
     first, *trials, last = plain(events)

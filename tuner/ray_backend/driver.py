@@ -86,7 +86,9 @@ class Driver:
         self._rungs.ended(trial, running.best_value, status == "early_stopped")
 
     def retry(self, trial: str) -> None:
-        """Take in that a trial's process died and that it will go on in another one."""
+        """Take in that a trial's process died and that it will go on in another one, unless it had ended."""
+        if trial not in self.running:
+            return
         self._store.append("trial_resumed", trial, reason="the worker process died")
 
     def stopped_early(self, trial: str) -> str:

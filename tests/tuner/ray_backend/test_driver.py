@@ -253,6 +253,14 @@ def test_a_trial_whose_process_died_goes_on(make_driver: MakeDriver, store: Stor
     assert [told[0] for told in sampler.told] == ["ask", "report", "report", "tell"]
 
 
+def test_a_trial_that_has_ended_does_not_go_on(make_driver: MakeDriver, store: Store) -> None:
+    driver = make_driver()
+    trial = asked(driver)
+    driver.end(trial, "complete")
+    driver.retry(trial)
+    assert kinds(store)[-1] == ("trial_ended", trial)
+
+
 def test_the_sampler_is_told_how_each_trial_ended(make_driver: MakeDriver, sampler: SpySampler) -> None:
     driver = make_driver()
     endings = [
