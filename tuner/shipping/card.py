@@ -126,10 +126,12 @@ def _scores(model: ChosenModel, interval: Interval | None) -> str:
     rows = [[name, table.metric(trial.best_metrics.get(name)), table.metric(test.get(name))] for name in names]
     if interval and rows:
         rows[0][1] += f" ({table.metric(interval.low)} to {table.metric(interval.high)})"
-    chosen = f"`{search.metric}` is what the search optimised, the best of {len(search.ranked())} trials."
-    notes = [f"{chosen} On validation it was selected for, which flatters it."]
+    notes = [
+        f"`{search.metric}` on validation is what the search selected for among {len(search.ranked())} trials, and is "
+        "optimistic by that."
+    ]
     if interval:
-        notes.append("In brackets its 95 % interval over validation images, optimistic for the same reason.")
+        notes.append("In brackets its 95 % interval over validation images, optimistic likewise.")
     if model.retrained:
         notes.append(f"Validation is that of trial {trial.id} before retraining: the model itself has trained on it.")
     notes.append(_test_note(model, test))
@@ -141,7 +143,7 @@ def _test_note(model: ChosenModel, test: Mapping[str, float]) -> str:
         return "It has trained on test as well, so no image is left to score it on."
     if not test:
         return "It was not scored on test."
-    return f"Test had no part in any choice; it was read {model.search.test_reads} times in the whole search."
+    return f"The search chose nothing by test; it was read {model.search.test_reads} times in all."
 
 
 def _labels(model: ChosenModel, thresholds: Sequence[float], rows: Sequence[SplitRow]) -> str:
@@ -178,7 +180,7 @@ def _limits(model: ChosenModel, rows: Sequence[SplitRow]) -> str:
         more = f"; and {len(warnings) - 1} more in `search.yaml`" if len(warnings) > 1 else ""
         limits.append(f"Of the data, inspection says: {table.escape(str(warnings[0]))}{more}.")
     if model.retrained:
-        limits.append("Its thresholds were fitted for the model before retraining and carried over.")
+        limits.append("Its thresholds are those of the model before retraining.")
     return "\n".join(f"- {limit}" for limit in limits)
 
 

@@ -95,9 +95,9 @@ def test_scores_come_with_what_they_are_worth() -> None:
     text = card(interval=Interval(0.7, 0.85))
     assert row_of(text, "f2_macro") == ["f2_macro", "0.800 (0.700 to 0.850)", "0.700"]
     assert row_of(text, "loss") == ["loss", "0.300", ""]
-    assert "the best of 2 trials. On validation it was selected for, which flatters it." in text
+    assert "is what the search selected for among 2 trials, and is optimistic by that." in text
     assert "95 % interval over validation images, optimistic" in text
-    assert "it was read 2 times in the whole search" in text
+    assert "The search chose nothing by test; it was read 2 times in all." in text
     assert "interval" not in card()
 
 
@@ -117,13 +117,13 @@ def test_limits_name_what_is_not_known() -> None:
     assert r"- Fewer than 30 training images: tu\|lip (3)." in text
     assert r"- No image in test, so not scored there: tu\|lip." in text
     assert "inspection says: a.png: tiny; and 1 more in `search.yaml`" in text
-    assert "carried over" not in text
+    assert "before retraining" not in text
 
 
 @pytest.mark.parametrize(
     ("splits", "test", "said"),
     [
-        (("train", "val"), {"f2_macro": 0.75}, "Test had no part in any choice; it was read 3 times"),
+        (("train", "val"), {"f2_macro": 0.75}, "The search chose nothing by test; it was read 3 times"),
         (("train", "val", "test"), {}, "trained on test as well, so no image is left to score it on"),
         (("train", "val"), {}, "It was not scored on test."),
     ],
@@ -134,6 +134,6 @@ def test_a_retrained_model_says_so(splits: tuple[str, ...], test: dict[str, floa
     assert text.startswith(f"# flowers: t0002-{'-'.join(splits)}\n")
     assert said in text
     assert "of trial t0002 before retraining: the model itself has trained on it" in text
-    assert "thresholds were fitted for the model before retraining and carried over" in text
+    assert "Its thresholds are those of the model before retraining." in text
     assert "for 40 optimiser steps" in text
     assert row_of(text, "f2_macro") == ["f2_macro", "0.800", "0.750" if test else ""]
