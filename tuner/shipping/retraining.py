@@ -57,9 +57,15 @@ def retrain_model(
             steps, test = _train(store, search, chosen, splits, unfinished, listen)
         made = Retrained(chosen.id, splits, steps, folder, test)
         store.append("retrained", made.trial, splits=splits, steps=steps, folder=folder, test=test)
-        # as many best trials as there are in top/: how many were asked for, the log does not tell
-        write_outputs(store, store.record(), top_k=len(list(store.top.glob("*.yaml"))))
+        _count_the_read(store)
     return made
+
+
+def _count_the_read(store: Store) -> None:
+    """Bring the tables up to date; conclusions and top/ are as the search left them."""
+    told = store.conclusions_md
+    conclusions = told.read_text(encoding="utf-8") if told.exists() else ""
+    write_outputs(store, store.record(), len(list(store.top.glob("*.yaml"))), conclusions=conclusions)
 
 
 def _splits(search: SearchRecord, all_data: bool) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def test_the_winner_on_train_and_val(fitted: Result, labels_csv: Path, run_tuner: RunTuner) -> None:
     best, reads = best_of(fitted), fitted.record.test_reads
+    table, others = fitted.store.leaderboard_md.read_text(), files_of(fitted.store.top)
     ran = run_tuner("retrain", fitted.store.folder)
     assert ran.code == 0
     steps = 3 * best.best_epoch  # 28 training images in batches of 12, the last of 4
@@ -44,7 +45,9 @@ def test_the_winner_on_train_and_val(fitted: Result, labels_csv: Path, run_tuner
     assert (made.trial, made.splits, made.steps) == (best.id, ("train", "val"), steps)
     assert made.folder == f"retrained/{best.id}-train-val"
     assert fitted.record.test_reads == reads + 1
-    assert f"test_reads: {reads + 1}" in fitted.store.leaderboard_md.read_text()
+    counted = table.replace(f"test_reads: {reads}", f"test_reads: {reads + 1}")
+    assert fitted.store.leaderboard_md.read_text() == counted != table
+    assert files_of(fitted.store.top) == others
 
     lines = ran.out.splitlines()
     assert len(lines) == math.ceil(best.best_epoch or 0) + 2
