@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,13 +109,6 @@ def to_markdown(
         parts.append("## How it was made")
         parts.append("\n".join(f"- {name}: {text}" for name, text in origin_of(search) if text))
     return "\n\n".join(parts) + "\n"
-
-
-FORMATS: dict[str, Callable[[SearchRecord, Evidence | None, int | None], str]] = {
-    "md": to_markdown,
-    "csv": to_csv,
-    "json": to_json,
-}
 
 
 def _shown(search: SearchRecord, top: int | None) -> list[Entry]:
@@ -246,13 +239,19 @@ def _markdown_table(
     tested = any(search.metric in entry.test for entry in _entries(search))
     repeats = evidence.spreads if evidence else {}
     interval = " [95 %]" if evidence and evidence.intervals else ""
-    headers = ["rank", "trial", *CONFIG_COLUMNS, "epochs (best/run)"]
+    searched = searched_fields(search)
+    headers = ["rank", "trial", *CONFIG_COLUMNS, *searched, "epochs (best/run)"]
     headers += [f"{search.metric}{interval} (vs baseline)", *["repeats"] * bool(repeats), *readable]
     headers += [f"test {search.metric}"] * tested + ["seconds", "status", *extra]
     above = {trial.id for trial in above_best(search)}
     cells = []
     for entry in shown:
-        row = _trial_cells(search, entry, evidence, above) if isinstance(entry, TrialRecord) else _name_cells(entry)
+        row = [name_of(entry)]
+        if isinstance(entry, TrialRecord):
+            row = [_place(search, entry, evidence, above), *row, *config_cells(entry), *field_cells(entry, searched)]
+            row.append(f"{f'{entry.best_epoch:g}' if entry.best_epoch else '-'}/{entry.epochs_run:g}")
+        else:
+            row = ["", *row, *[""] * (len(CONFIG_COLUMNS) + len(searched) + 1)]
         row.append(_objective_cell(search, entry, evidence))
         row += [table.spread(**vars(repeats[name_of(entry)])) if name_of(entry) in repeats else ""] * bool(repeats)
         row += [table.metric(_val(entry).get(name)) for name in readable]
@@ -263,17 +262,11 @@ def _markdown_table(
     return table.table(headers, cells)
 
 
-def _trial_cells(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, above: set[str]) -> list[str]:
-    """Rank, trial, config and epochs."""
+def _place(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, above: set[str]) -> str:
+    """`1=`: the rank, and whether it is shared with the best; `†` above the best finished one."""
     rank = (evidence.ranks if evidence else search.ranks()).get(trial.id)
     place = "†" if trial.id in above else "" if rank is None else str(rank)
-    tied = "=" * (evidence is not None and trial.id in evidence.tied)
-    epochs = f"{trial.best_epoch:g}" if trial.best_epoch else "-"
-    return [place + tied, trial.id, *config_cells(trial), f"{epochs}/{trial.epochs_run:g}"]
-
-
-def _name_cells(reference: Reference) -> list[str]:
-    return ["", reference.name, *[""] * len(CONFIG_COLUMNS), ""]
+    return place + "=" * (evidence is not None and trial.id in evidence.tied)
 
 
 def _val(entry: Entry) -> Mapping[str, float]:
@@ -283,6 +276,20 @@ def _val(entry: Entry) -> Mapping[str, float]:
 def _readable_metrics(search: SearchRecord) -> list[str]:
     thresholds = (f"{search.metric}@0.5", f"{search.metric}@fitted")
     return [name for name in (*thresholds, *READABLE_METRICS) if name != search.metric]
+
+
+def searched_fields(search: SearchRecord) -> list[str]:
+    """The searched fields that differ among trials and that CONFIG_COLUMNS do not tell."""
+    told = ("backbone", "freeze", "head", "schedule", "loss.pos_weight", "optimizer.lr")
+    paths = [path for path in search.axes if path not in told and path.partition(".")[0] not in told]
+    configs = [_flat(trial.config) for trial in search.trials]
+    return [path for path in paths if len({json.dumps(config.get(path)) for config in configs}) > 1]
+
+
+def field_cells(trial: TrialRecord, paths: Iterable[str]) -> list[str]:
+    """Fields of a trial's config in short texts."""
+    config = _flat(trial.config)
+    return [table.stages(config.get(path)) if path == "stages" else table.short(config.get(path)) for path in paths]
 
 
 def config_cells(trial: TrialRecord) -> list[str]:

@@ -103,6 +103,16 @@ def schedule(given: Any) -> str:
     return short(given.get("kind")) + (f"({fields})" if fields else "")
 
 
+def stages(given: Any) -> str:
+    """`7 (all, 1e-3) + 5 (0, 1e-4)`: the epochs of each stage with its freeze and learning rate."""
+    told = []
+    for stage in given if isinstance(given, list | tuple) else ():
+        if isinstance(stage, Mapping):
+            fields = ", ".join(filter(None, (short(stage.get("freeze")), short(stage.get("lr")))))
+            told.append(short(stage.get("epochs")) + (f" ({fields})" if fields else ""))
+    return " + ".join(told)
+
+
 def reason(error: str | None) -> str:
     """An error in one line: the last one of a traceback, else the first."""
     lines = [line.strip() for line in (error or "").splitlines() if line.strip()]

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,3 +180,12 @@ def test_a_log_without_details_still_gives_a_table() -> None:
     bare = [{"kind": "epoch", "trial": "t0001", "epoch": 1, "best_value": 0.5, "best_epoch": 1}]
     assert "t0001" in to_markdown(replay(bare))
     assert rows(replay(bare))[0]["objective"] == 0.5
+
+
+def test_what_was_searched_has_a_column_where_it_differs(make_search: Callable[..., SearchRecord]) -> None:
+    found = make_search((0.5, "complete", None), (0.25, "complete", None), axes=["augment", "backbone", "epochs"])
+    augments = iter(("light", "strong"))
+    trials = [replace(trial, config={**trial.config, "augment": next(augments)}) for trial in found.trials]
+    header, _, *lines = table_lines(to_markdown(replace(found, trials=tuple(trials))))
+    assert cells(header)[8:10] == ["augment", "epochs (best/run)"]  # every trial has the same epochs
+    assert [cells(line)[8] for line in lines[:2]] == ["light", "strong"]
