@@ -197,8 +197,8 @@ class Learner:
         """Be ready to go on in an epoch, or to begin it: in a new stage, with a new optimiser, schedule and average."""
         self._first_trained_block = state["first_trained_block"]
         self.classifier.load_state_dict(state["model"], strict=False)
-        if state["stage"] == stage_of(self.config, epoch)[0]:
-            self.enter_stage_of(epoch, steps_per_epoch)
+        self.enter_stage_of(epoch, steps_per_epoch)
+        if self._stage_number == state["stage"]:
             self.optimizer.load_state_dict(state["optimizer"])
             self.stepper.load_state_dict(state["stepper"])
             self.average.load_state_dict(state["average"])
