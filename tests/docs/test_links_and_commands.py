@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 import typer
 from ruamel.yaml import YAML
+from small_plugins import _plugins_end  # noqa: F401  (a fixture)
 
 from search_spaces.fields import CONFIG_FIELDS
 from trainable.config import TrialConfig, choices, parse_config
@@ -66,6 +67,7 @@ def commands() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("line", sorted({line for line in commands() if line.startswith("tuner ")}))
+@pytest.mark.usefixtures("_plugins_end")
 def test_commands_are_understood(line: str) -> None:
     verb, *arguments = shlex.split(line)[1:]
     if verb == "--help":

@@ -27,7 +27,7 @@ def test_the_blocks_run_in_order(
     printed = capsys.readouterr().out
     frame = names["frame"]
     assert isinstance(frame, pd.DataFrame)
-    assert sorted(frame["trial"]) == ["t0001", "t0002"]
-    assert set(frame["status"]) == {"complete"}
+    assert sorted(frame["trial"]) == ["logistic_regression", "majority", "t0001", "t0002"]
+    assert set(frame["status"]) == {"complete", "reference"}
     for told in ("nothing is overwritten", "# first: f1_macro (higher is better)", "torch.Size([2, 3])", "(6, 3)"):
         assert told in printed

@@ -22,34 +22,35 @@ def train(
     verify: Annotated[bool, typer.Option("--verify", help="exit code 1 unless the result is the same")] = False,
     objective: Annotated[str | None, typer.Option(help="metric for a bare config")] = None,
     split: Annotated[str | None, typer.Option(help="for a bare config")] = None,
+    plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
 ) -> None:
     """Train one config again: same data, seeds and threads give the same score."""
     from trainable.weights import require_weights
-    from tuner.rerun import TOLERANCE, read_rerun, run_again
+    from tuner.saved_trial import TOLERANCE, read_saved, train_again
 
-    rerun = read_rerun(file, data, objective, split)
-    if verify and rerun.expected is None:
+    saved = read_saved(file, data, objective, split)
+    if verify and saved.expected is None:
         raise UserError(f"{file}: --verify needs a file with a result, such as best.yaml")
-    found = require_weights([rerun.config.backbone])[rerun.config.backbone] if rerun.config.pretrained else None
+    found = require_weights([saved.config.backbone])[saved.config.backbone] if saved.config.pretrained else None
     folder = out or Path(f"{file.stem}-trained")
 
     def tell(report: Any) -> None:
         print(
-            f"epoch {report.epoch}: {rerun.objective.metric} {report.value:.4f} (best {report.best_value:.4f}), "
+            f"epoch {report.epoch}: {saved.objective.metric} {report.value:.4f} (best {report.best_value:.4f}), "
             f"train loss {report.train_loss:.4f}, lr {report.lr:.2e}, {report.seconds:.0f} s",
             flush=True,
         )
 
     try:
-        outcome = run_again(rerun, folder, found, tell)
+        outcome = train_again(saved, folder, found, tell)
     except DivergedError as error:
         print(f"error: {error}; try a lower learning rate", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
-    print(f"{rerun.objective.metric} {outcome.value:.6f} at epoch {outcome.best_epoch}; model in {folder}")
+    print(f"{saved.objective.metric} {outcome.value:.6f} at epoch {outcome.best_epoch}; model in {folder}")
     if verify:
         verdict = "verified" if outcome.verified else "NOT the same"
         print(
-            f"{verdict}: the file says {rerun.expected:.6f}, difference {outcome.difference:.2e} (allowed {TOLERANCE})"
+            f"{verdict}: the file says {saved.expected:.6f}, difference {outcome.difference:.2e} (allowed {TOLERANCE})"
         )
         if not outcome.verified:
             raise typer.Exit(EXIT_FAILED)

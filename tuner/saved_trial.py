@@ -15,19 +15,21 @@ from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective, parse_objective
 from trainable.weights import Weights
 from tuner.config import DataConfig, Resources, parse_options
+from tuner.plugins import require_plugins
 from tuner.preparation import PreparedData, examine, prepare
 from tuner.report.best import read_best
+from tuner.tolerant import mapping
 
 if TYPE_CHECKING:
     from trainable.train import EpochReport
 
 TOLERANCE = 1e-6
-"""A rerun verifies when its objective differs from the file's by no more."""
+"""A trial is verified when its objective differs from the file's by no more."""
 DEFAULT_OBJECTIVE = "f1_macro"
 
 
 @dataclass(frozen=True)
-class Rerun:
+class SavedTrial:
     """A config to train, and what its file says came out of it before."""
 
     config: TrialConfig
@@ -42,7 +44,7 @@ class Rerun:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a rerun."""
+    """What came out of training it again."""
 
     value: float
     """the objective at its best epoch"""
@@ -56,13 +58,14 @@ class Outcome:
         return self.difference is not None and self.difference <= TOLERANCE
 
 
-def read_rerun(file: Path, data: Path | None, objective: str | None = None, split: str | None = None) -> Rerun:
+def read_saved(file: Path, data: Path | None, objective: str | None = None, split: str | None = None) -> SavedTrial:
     """What a best.yaml (or a bare config) asks for; `data` overrides where the images are.
 
     Raises:
         UserError: a file that is not one, a config that is not valid, or no word on where the data are.
     """
     record = read_best(file)
+    require_plugins(mapping(mapping(record.get("provenance")).get("plugins")), str(file))
     try:
         config = parse_config(record["config"])
     except UserError as error:
@@ -83,7 +86,7 @@ def read_rerun(file: Path, data: Path | None, objective: str | None = None, spli
     except UserError as error:
         raise UserError(*(f"{file}: provenance: {mistake}" for mistake in error.mistakes)) from None
     metric = objective or result.get("objective", {}).get("metric") or DEFAULT_OBJECTIVE
-    return Rerun(
+    return SavedTrial(
         config=config,
         data=data_config,
         objective=parse_objective(metric),
@@ -95,7 +98,9 @@ def read_rerun(file: Path, data: Path | None, objective: str | None = None, spli
     )
 
 
-def run_again(rerun: Rerun, out: Path, weights: Weights | None, listen: Callable[[EpochReport], None]) -> Outcome:
+def train_again(
+    saved: SavedTrial, out: Path, weights: Weights | None, listen: Callable[[EpochReport], None]
+) -> Outcome:
     """Train it in a new folder `out` (checkpoints, predictions, splits.csv); the objective and how it compares.
 
     Raises:
@@ -107,37 +112,37 @@ def run_again(rerun: Rerun, out: Path, weights: Weights | None, listen: Callable
     from trainable.devices import trial_device
     from trainable.train import TrialFiles, TrialJob, train_trial
 
-    for stage in rerun.config.plan:
-        blocks_to_freeze(stage.freeze or 0, count_blocks(rerun.config.backbone), rerun.config.backbone)
-    data = _same_data(rerun)
-    if weights and rerun.weights_sha256 and weights.sha256 != rerun.weights_sha256:
+    for stage in saved.config.plan:
+        blocks_to_freeze(stage.freeze or 0, count_blocks(saved.config.backbone), saved.config.backbone)
+    data = _same_data(saved)
+    if weights and saved.weights_sha256 and weights.sha256 != saved.weights_sha256:
         raise UserError(f"{weights.path}: not the weights that the file's result was trained from; put the same back")
-    if mistakes := rerun.config.mistakes_for(data.task):
+    if mistakes := saved.config.mistakes_for(data.task):
         raise UserError(*mistakes)
     try:
         out.mkdir(parents=True, exist_ok=False)
     except FileExistsError:
         raise UserError(f"--out {out}: exists, and nothing is overwritten; give another folder") from None
     write_splits(out / "splits.csv", data.rows)
-    torch.set_num_threads(rerun.threads)
+    torch.set_num_threads(saved.threads)
     images = open_dataset(
-        out / "splits.csv", data.root, data.labels, data.task, rerun.config.image_size, rerun.data.data_seed
+        out / "splits.csv", data.root, data.labels, data.task, saved.config.image_size, saved.data.data_seed
     )
     files = TrialFiles(out / "checkpoints", out / "predictions.npz")
-    job = TrialJob(rerun.config, rerun.objective, files, weights, last_epoch=rerun.epochs_run)
+    job = TrialJob(saved.config, saved.objective, files, weights, last_epoch=saved.epochs_run)
     report = None
     for report in train_trial(job, images, trial_device()):
         listen(report)
     assert report is not None  # a config has at least one epoch
-    difference = None if rerun.expected is None else abs(report.best_value - rerun.expected)
+    difference = None if saved.expected is None else abs(report.best_value - saved.expected)
     return Outcome(report.best_value, report.best_epoch, difference)
 
 
-def _same_data(rerun: Rerun) -> PreparedData:
-    data = prepare(examine(rerun.data, (rerun.config.image_size,)))
-    if rerun.data_hash and data.hash != rerun.data_hash:
+def _same_data(saved: SavedTrial) -> PreparedData:
+    data = prepare(examine(saved.data, (saved.config.image_size,)))
+    if saved.data_hash and data.hash != saved.data_hash:
         raise UserError(
-            f"{rerun.data.path}: not the data that the file's result was trained on (hash {data.hash[:12]}, "
-            f"not {rerun.data_hash[:12]}): images, labels or split differ; restore them, or train the config alone"
+            f"{saved.data.path}: not the data that the file's result was trained on (hash {data.hash[:12]}, "
+            f"not {saved.data_hash[:12]}): images, labels or split differ; restore them, or train the config alone"
         )
     return data

@@ -14,8 +14,8 @@ from small_trials import TINY, small_config
 
 from trainable.errors import UserError
 from trainable.weights import Weights
-from tuner.rerun import read_rerun, run_again
 from tuner.result import Result
+from tuner.saved_trial import read_saved, train_again
 
 BARE = {"backbone": TINY, "pretrained": False, "image_size": 32, "freeze": 2, "epochs": 2, "batch_size": 12}
 
@@ -36,12 +36,12 @@ def bare(folder: Path, **fields: Any) -> Path:
 
 
 def test_best_yaml_says_all_that_a_rerun_needs(searched: Result) -> None:
-    rerun = read_rerun(searched.store.best_yaml, None)
+    saved = read_saved(searched.store.best_yaml, None)
     best = searched.record.best
     assert best
-    assert rerun.config == searched.best
-    assert (rerun.objective.metric, rerun.data.task, rerun.threads) == ("f2_macro", "multilabel", 1)
-    assert (rerun.expected, rerun.epochs_run, rerun.data_hash) == (
+    assert saved.config == searched.best
+    assert (saved.objective.metric, saved.data.task, saved.threads) == ("f2_macro", "multilabel", 1)
+    assert (saved.expected, saved.epochs_run, saved.data_hash) == (
         best.best_value,
         best.epochs_run,
         searched.record.data["hash"],
@@ -52,7 +52,7 @@ def test_a_rerun_comes_to_the_same_score(searched: Result, tmp_path: Path) -> No
     for number, file in enumerate([searched.store.best_yaml, *sorted(searched.store.top.iterdir())]):
         epochs: list[int] = []
         out = tmp_path / f"out{number}"
-        outcome = run_again(read_rerun(file, None), out, None, lambda report, seen=epochs: seen.append(report.epoch))
+        outcome = train_again(read_saved(file, None), out, None, lambda report, seen=epochs: seen.append(report.epoch))
         assert outcome.difference == 0
         assert outcome.verified
         assert epochs == [1, 2]
@@ -65,17 +65,17 @@ def test_no_more_epochs_than_the_trial_had(searched: Result, tmp_path: Path) -> 
 
     epochs: list[int] = []
     file = changed(searched.store.best_yaml, tmp_path, stop_after_one)
-    run_again(read_rerun(file, None), tmp_path / "out", None, lambda report: epochs.append(report.epoch))
+    train_again(read_saved(file, None), tmp_path / "out", None, lambda report: epochs.append(report.epoch))
     assert epochs == [1]
 
 
 def test_other_data_than_the_files_are_refused(searched: Result, labels_csv: Path, tmp_path: Path) -> None:
     data = shutil.copytree(labels_csv.parent, tmp_path / "data") / "labels.csv"
-    rerun = read_rerun(searched.store.best_yaml, data)
-    assert run_again(rerun, tmp_path / "same", None, lambda _: None).verified  # moved, but the same
+    saved = read_saved(searched.store.best_yaml, data)
+    assert train_again(saved, tmp_path / "same", None, lambda _: None).verified  # moved, but the same
     data.write_text(data.read_text().replace("green", "verdant"))
     with pytest.raises(UserError, match="not the data that the file's result was trained on"):
-        run_again(rerun, tmp_path / "other", None, lambda _: None)
+        train_again(saved, tmp_path / "other", None, lambda _: None)
     assert not (tmp_path / "other").exists()
 
 
@@ -86,15 +86,15 @@ def test_other_weights_than_the_files_are_refused(
         record["config"]["pretrained"] = True
         record["provenance"]["weights_sha256"] = "0" * 64
 
-    rerun = read_rerun(changed(searched.store.best_yaml, tmp_path, pretrained), None)
+    saved = read_saved(changed(searched.store.best_yaml, tmp_path, pretrained), None)
     with pytest.raises(UserError, match="not the weights that the file's result was trained from"):
-        run_again(rerun, tmp_path / "out", weights_of(TINY), lambda _: None)
+        train_again(saved, tmp_path / "out", weights_of(TINY), lambda _: None)
 
 
 def test_nothing_is_overwritten(searched: Result, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match="nothing is overwritten"):
-        run_again(read_rerun(searched.store.best_yaml, None), tmp_path / "out", None, lambda _: None)
+        train_again(read_saved(searched.store.best_yaml, None), tmp_path / "out", None, lambda _: None)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -103,9 +103,9 @@ def test_a_bare_config_is_trained_on_given_data(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = bare(tmp_path)
-    rerun = read_rerun(config, labels_csv, "f2_macro", "75/25")
-    assert rerun.config == small_config()
-    assert (rerun.objective.metric, rerun.data.split, rerun.expected) == ("f2_macro", "75/25", None)
+    saved = read_saved(config, labels_csv, "f2_macro", "75/25")
+    assert saved.config == small_config()
+    assert (saved.objective.metric, saved.data.split, saved.expected) == ("f2_macro", "75/25", None)
     ran = run_tuner("train", config, "--data", class_folders, "--objective", "accuracy")
     assert ran.code == 0, ran.err
     assert ran.out.splitlines()[0].startswith("epoch 1: accuracy ")
