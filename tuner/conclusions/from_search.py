@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.conclusions.runs import Design, Level, Repeats, Run, Runs
 from tuner.records import SearchRecord, TrialRecord
+from tuner.report import table
 
 _BACKBONE, _FREEZE, _SEED = "backbone", "freeze", "seed"
 
@@ -91,7 +92,9 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _level(value: Any) -> Level:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return value
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+    if value is None or value == []:
+        return "none"
+    return table.short(value)
 
 
 def _repeats(record: SearchRecord) -> Iterator[Repeats]:

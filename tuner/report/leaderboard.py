@@ -289,7 +289,7 @@ def searched_fields(search: SearchRecord) -> list[str]:
 def field_cells(trial: TrialRecord, paths: Iterable[str]) -> list[str]:
     """Fields of a trial's config in short texts."""
     config = _flat(trial.config)
-    return [table.stages(config.get(path)) if path == "stages" else table.short(config.get(path)) for path in paths]
+    return [table.short(config.get(path)) for path in paths]
 
 
 def config_cells(trial: TrialRecord) -> list[str]:

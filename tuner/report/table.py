@@ -37,6 +37,8 @@ def short(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
+    if isinstance(value, list | tuple) and value and all(isinstance(part, Mapping) for part in value):
+        return stages(value)
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         return " + ".join(value)
     if not isinstance(value, float):
@@ -103,13 +105,12 @@ def schedule(given: Any) -> str:
     return short(given.get("kind")) + (f"({fields})" if fields else "")
 
 
-def stages(given: Any) -> str:
+def stages(given: Sequence[Mapping[str, Any]]) -> str:
     """`7 (all, 1e-3) + 5 (0, 1e-4)`: the epochs of each stage with its freeze and learning rate."""
     told = []
-    for stage in given if isinstance(given, list | tuple) else ():
-        if isinstance(stage, Mapping):
-            fields = ", ".join(filter(None, (short(stage.get("freeze")), short(stage.get("lr")))))
-            told.append(short(stage.get("epochs")) + (f" ({fields})" if fields else ""))
+    for stage in given:
+        fields = ", ".join(filter(None, (short(stage.get("freeze")), short(stage.get("lr")))))
+        told.append(short(stage.get("epochs")) + (f" ({fields})" if fields else ""))
     return " + ".join(told)
 
 

@@ -73,4 +73,4 @@ def test_repeats_tell_what_the_seed_does() -> None:
 def test_levels_that_are_no_text_and_no_number() -> None:
     params = {"micro_batch": None, "pretrained": True, "stages": [{"epochs": 2}]}
     (row,) = runs_of(make_search(make_trial(1, 0.5, params=params))).rows
-    assert row.settings == {"micro_batch": "none", "pretrained": "true", "stages": '[{"epochs": 2}]'}
+    assert row.settings == {"micro_batch": "none", "pretrained": "true", "stages": "2"}

@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 from trainable.config import parse_config
 from trainable.errors import UserError
 from tuner.config import Resources
+from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.tune_loop import Slots, _Asker, _Interruption, _Reporter, ray_session
 from tuner.ray_backend.worker import Assignment
 
@@ -98,6 +99,9 @@ def test_an_address_without_a_cluster_is_a_mistake(monkeypatch: pytest.MonkeyPat
     assert "and more" not in caught.value.mistakes[0]
 
 
+ASSIGNMENT = Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
+
+
 @dataclass
 class FakeDriver:
     """Stops trials whose value is below a half; tells what it was told."""
@@ -105,17 +109,14 @@ class FakeDriver:
     asks: int = 3
     running: dict[str, object] = field(default_factory=dict)
     told: list[tuple[Any, ...]] = field(default_factory=list)
-    assignment: Assignment = field(
-        default_factory=lambda: Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
-    )
 
-    def ask(self) -> tuple[str, Any] | None:
+    def ask(self) -> Proposal | None:
         if not self.asks:
             return None
         self.asks -= 1
         trial = f"t{len(self.running) + 1:04}"
         self.running[trial] = object()
-        return trial, parse_config({"backbone": "resnet18"})
+        return Proposal(trial, parse_config({"backbone": "resnet18"}), ASSIGNMENT)
 
     def report(self, trial: str, report: Mapping[str, Any]) -> bool:
         self.told.append(("report", trial, report["epoch"]))
@@ -156,7 +157,7 @@ def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetClus
     first = asker.suggest("a")
     assert first["trial"] == "t0001"
     assert json.loads(json.dumps(first)) == first
-    assert Assignment(**first["assignment"]) == driver.assignment
+    assert Assignment(**first["assignment"]) == ASSIGNMENT
     assert asker.suggest("b")["trial"] == "t0002"
     assert asker.suggest("c") is None
     driver.running.clear()

@@ -103,5 +103,5 @@ def test_brackets_around_numbers_are_left_and_those_of_links_are_not() -> None:
 
 def test_stages_in_a_cell() -> None:
     two = [{"epochs": 7, "freeze": "all", "lr": 1e-3}, {"epochs": 5, "freeze": 0, "lr": None}]
-    assert table.stages(two) == "7 (all, 1e-3) + 5 (0)"
-    assert table.stages([]) == table.stages(None) == ""
+    assert table.short(two) == "7 (all, 1e-3) + 5 (0)"
+    assert table.short([]) == ""
