@@ -54,8 +54,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Task], Expor
     return functools.cache(write)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+@pytest.mark.real
 def test_files_say_what_the_model_says(task: Task, file: str, exported: Callable[[Task], Exported]) -> None:
     found = exported(task)
     read, pixels = found.files[file], found.data.images
@@ -70,6 +72,7 @@ def test_files_say_what_the_model_says(task: Task, file: str, exported: Callable
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+@pytest.mark.real
 def test_files_tell_what_they_are(task: Task, file: str, exported: Callable[[Task], Exported]) -> None:
     found = exported(task)
     read = found.files[file]
@@ -85,6 +88,7 @@ def test_files_tell_what_they_are(task: Task, file: str, exported: Callable[[Tas
         assert "thresholds" not in told
 
 
+@pytest.mark.real
 def test_predictions_are_those_of_the_model(exported: Callable[[Task], Exported], tmp_path: Path) -> None:
     found = exported("multilabel")
     paths = [tmp_path / f"{number}.png" for number in range(4)]
@@ -97,6 +101,7 @@ def test_predictions_are_those_of_the_model(exported: Callable[[Task], Exported]
 
 
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.real
 def test_a_file_of_another_model_fails(file: str, exported: Callable[[Task], Exported]) -> None:
     found = exported("multilabel")
     others = dataclasses.replace(found.model, thresholds=(0.01, 0.99, 0.5))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_searches import MakeSpace
+from small_searches import search_without_ray, tiny_space, write_space
 
 from trainable.data.splits import SplitRow, read_splits
 from trainable.errors import UserError
@@ -17,28 +17,38 @@ from tuner.replay import replay
 from tuner.run import run_search
 from tuner.store import Store
 
-Search = Callable[..., tuple[Store, SearchRecord]]
+Searched = tuple[Store, SearchRecord]
 
 
-@pytest.fixture
-def searched(make_space: MakeSpace, labels_csv: Path, tmp_path: Path, _without_ray: None) -> Search:
-    """searched(repeats=2): a finished search of three trials with these reruns of the best two and the baseline."""
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory, labels_csv: Path) -> Callable[..., Searched]:
+    """search(repeats=2): a finished search of three trials with these reruns of the best two and the baseline."""
 
-    def search(**reruns: Any) -> tuple[Store, SearchRecord]:
+    def run(**reruns: Any) -> Searched:
+        folder = tmp_path_factory.mktemp("reruns")
         config = parse_options(
             SearchConfig,
             name="new",
-            space=str(make_space()),
+            space=str(write_space(folder / "tiny.yaml", tiny_space())),
             data={"path": labels_csv},
             trials=3,
             top_k=2,
-            results=tmp_path / "results",
+            results=folder / "results",
             reruns=reruns,
         )
-        store = run_search(config)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("THAW_CACHE", str(folder / "cache"))
+            search_without_ray(patch)
+            store = run_search(config)
         return store, replay(store.events())
 
-    return search
+    return run
+
+
+@pytest.fixture(scope="module")
+def rerun(search: Callable[..., Searched]) -> Searched:
+    """With every kind of rerun; not to be changed."""
+    return search(repeats=2, folds=3, train_fractions=(0.25, 0.5, 1))
 
 
 def images(rows: tuple[SplitRow, ...], split: str) -> set[str]:
@@ -56,29 +66,29 @@ def same_but_seed(again: TrialRecord, record: SearchRecord) -> bool:
     return {**again.config, "seed": 0} == {**first.config, "seed": 0}
 
 
-def test_repeats_change_the_seed_alone(searched: Search) -> None:
-    store, record = searched(repeats=2)
+def test_repeats_change_the_seed_alone(rerun: Searched) -> None:
+    store, record = rerun
     assert len(record.trials) == 3
-    assert {again.rerun.of for again in record.reruns if again.rerun} == rerun_configs(record)
+    repeated = [again.rerun.of for again in record.reruns if again.rerun and again.rerun.kind == "repeat"]
+    assert set(repeated) == rerun_configs(record)
     for trial in rerun_configs(record):
         repeats = record.reruns_of(trial, "repeat")
         assert [again.id for again in repeats] == [f"{trial}-r1", f"{trial}-r2"]
         assert [again.config["seed"] for again in repeats] == [1, 2]
         assert all(same_but_seed(again, record) for again in repeats)
         assert all(store.predictions(again.id).exists() for again in repeats)
-    assert not (store.folder / "splits").exists()
     assert record.status == "complete"
 
 
-def test_repeats_are_no_trials_of_the_search(searched: Search) -> None:
-    store, record = searched(repeats=1)
+def test_reruns_are_no_trials_of_the_search(rerun: Searched) -> None:
+    store, record = rerun
     assert record.ranks().keys() <= {"t0001", "t0002", "t0003"}
     assert len(list(store.top.iterdir())) == 2
     assert "-r1" not in store.best_yaml.read_text()
 
 
-def test_a_new_split_keeps_test_out(searched: Search) -> None:
-    store, record = searched(repeats=2, resplit=True)
+def test_a_new_split_keeps_test_out(search: Callable[..., Searched]) -> None:
+    store, record = search(repeats=2, resplit=True)
     own = read_splits(store.splits)
     vals = []
     for again in record.reruns:
@@ -89,8 +99,8 @@ def test_a_new_split_keeps_test_out(searched: Search) -> None:
     assert len(set(vals)) == 2  # a split a seed, the same for every config
 
 
-def test_folds_validate_each_image_once(searched: Search) -> None:
-    store, record = searched(folds=3)
+def test_folds_validate_each_image_once(rerun: Searched) -> None:
+    store, record = rerun
     own = read_splits(store.splits)
     folds = record.reruns_of("t0001", "fold")
     assert [again.rerun.fold for again in folds if again.rerun] == [0, 1, 2]
@@ -102,12 +112,14 @@ def test_folds_validate_each_image_once(searched: Search) -> None:
     assert sorted(validated) == sorted(images(own, "train") | images(own, "val"))
 
 
-def test_the_best_is_trained_on_shares_of_the_images(searched: Search) -> None:
-    store, record = searched(train_fractions=(0.25, 0.5, 1))
+def test_the_best_is_trained_on_shares_of_the_images(rerun: Searched) -> None:
+    store, record = rerun
     assert record.best is not None
     shares = record.reruns_of(record.best.id, "fraction")
     assert [again.rerun.train_share for again in shares if again.rerun] == [0.25, 0.5]
-    assert len(record.reruns) == 2
+    assert {again.rerun.of for again in record.reruns if again.rerun and again.rerun.kind == "fraction"} == {
+        record.best.id
+    }
     trained = [images(read_splits(store.folder / f"splits/train-{p}-percent.csv"), "train") for p in (25, 50)]
     assert trained[0] < trained[1] < images(read_splits(store.splits), "train")
 

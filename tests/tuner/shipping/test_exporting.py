@@ -34,6 +34,7 @@ def labels_of(ran: Ran) -> list[dict[str, Any]]:
     return listed
 
 
+@pytest.mark.real
 def test_exported_files_stand_alone(
     fitted: Result, labels_csv: Path, run_tuner: RunTuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
