@@ -57,7 +57,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Task], Expor
 @pytest.mark.real
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])
-@pytest.mark.real
 def test_files_say_what_the_model_says(task: Task, file: str, exported: Callable[[Task], Exported]) -> None:
     found = exported(task)
     read, pixels = found.files[file], found.data.images
