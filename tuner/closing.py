@@ -9,7 +9,7 @@ from search_spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.errors import UserError
 from tuner.evidence.gathering import Gatherer
-from tuner.records import SearchRecord, TrialRecord
+from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
 from tuner.replay import replay
 from tuner.report.best import write_outputs
 from tuner.store import Store, write_atomically
@@ -32,11 +32,11 @@ def score_at_the_end(
     An interruption leaves out what is still to come.
     """
     from tuner.ray_backend.tune_loop import results_of
-    from tuner.ray_backend.worker import REFERENCES, score_on_test, score_reference
+    from tuner.ray_backend.worker import score_on_test, score_reference
 
     search = replay(store.events())
     config = baseline.model_dump(mode="json")
-    tasks: dict[str, Task] = {name: (score_reference, (assignment, name, config)) for name in REFERENCES}
+    tasks: dict[str, Task] = {name: (score_reference, (assignment, name, config)) for name in COMPUTED_REFERENCES}
     trials = {trial.id: trial for trial in to_score_on_test(search, top_k)} if "test" in _splits(search) else {}
     tasks |= {id: (score_on_test, (assignment, id, dict(trial.config))) for id, trial in trials.items()}
     for name, result in results_of(tasks, slots, interrupted):

@@ -6,11 +6,9 @@ import math
 
 from trainable.errors import UserError
 from trainable.metrics import parse_objective
-from tuner.records import Reference
+from tuner.records import COMPUTED_REFERENCES, Reference
 
 _FORM = "write it as 'best ML model: accuracy=0.959, f1_macro=0.93'"
-_COMPUTED = ("majority", "logistic_regression")
-"""names of references that a search computes itself"""
 
 
 def parse_reference(given: str) -> Reference:
@@ -25,7 +23,7 @@ def parse_reference(given: str) -> Reference:
     name = " ".join(name.split())
     if not colon or not name or not scores.strip():
         raise UserError(f"--reference {given!r}: must be a name, a colon and scores; {_FORM}")
-    if name in _COMPUTED:
+    if name in COMPUTED_REFERENCES:
         raise UserError(f"--reference {given!r}: a search computes {name!r} itself; choose another name")
     val: dict[str, float] = {}
     percents, mistakes = [], []

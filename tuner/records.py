@@ -9,6 +9,8 @@ from typing import Any, Literal
 Direction = Literal["maximize", "minimize"]
 RerunKind = Literal["repeat", "fold", "fraction"]
 
+COMPUTED_REFERENCES = ("majority", "logistic_regression")
+"""what every search is held against; see trainable/references.py"""
 ELIGIBLE_STATUSES = ("complete", "early_stopped")
 """statuses of trials that may be ranked and become best.yaml"""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuner.evidence.bootstrap import FEWEST_GROUPS, Resampled, SplitImages, read_split
+from tuner.evidence.bootstrap import FEWEST_GROUPS, SplitImages, read_split, resample
 from tuner.evidence.gathering import Difference, Split
 from tuner.evidence.predictions import read_predictions
-from tuner.evidence.weighted import Scored, known, weighted_metric
+from tuner.evidence.weighted import Scored, known
 from tuner.store import Store
 
 Trial = tuple[Store, str]
@@ -26,7 +26,7 @@ def difference_across(one: Trial, other: Trial, split: Split, metric: str) -> Di
     mine, its = _predicted(*one, split, images), _predicted(*other, split, images)
     if mine is None or its is None or not np.array_equal(mine.targets, its.targets):
         return None
-    paired = _minus(_resampled(mine, metric, images), _resampled(its, metric, images))
+    paired = resample(mine, metric, images).minus(resample(its, metric, images))
     return Difference(paired.value, *paired.interval, len(images.ids)) if paired.interval else None
 
 
@@ -34,12 +34,3 @@ def _predicted(store: Store, trial: str, split: Split, images: SplitImages) -> S
     path = store.predictions(trial) if split == "val" else store.test_predictions(trial)
     saved = read_predictions(path)
     return saved.of(images.ids) if saved else None
-
-
-def _resampled(scored: Scored, metric: str, images: SplitImages) -> Resampled:
-    value = weighted_metric(scored, metric, np.ones((len(images.ids), 1)))[0]
-    return Resampled(float(value), weighted_metric(scored, metric, images.weights))
-
-
-def _minus(one: Resampled, other: Resampled) -> Resampled:
-    return Resampled(one.value - other.value, one.draws - other.draws)

@@ -149,12 +149,8 @@ def score_on_test(assignment: Assignment, trial: str, config: dict[str, Any]) ->
     return score_test(model, data, job.objective, job.files.test_predictions).metrics
 
 
-REFERENCES = ("majority", "logistic_regression")
-"""what every search is held against; see trainable/references.py"""
-
-
 def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """What `reference_scored` tells of one of REFERENCES, its predictions written as a trial's are."""
+    """What `reference_scored` tells of one of COMPUTED_REFERENCES, its predictions written as a trial's are."""
     from trainable import references
 
     assignment.enter()
