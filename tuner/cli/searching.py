@@ -65,7 +65,7 @@ def search(
     from tuner.config import SearchConfig, parse_options
     from tuner.evidence.gathering import gather
     from tuner.live import live_progress
-    from tuner.report.leaderboard import to_markdown
+    from tuner.report.leaderboard import to_brief_markdown
     from tuner.run import run_search
     from tuner.store import Store
 
@@ -107,7 +107,7 @@ def search(
         raise
 
     record = Store(folder).record()
-    print(f"\n{to_markdown(record, gather(store, record), top=SHOWN_AT_THE_END, origin=False)}")
+    print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}")
     best = f"best config: {store.best_yaml}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.leaderboard_md}")
     if record.best is None:

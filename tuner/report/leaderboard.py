@@ -13,7 +13,7 @@ from tuner.evidence.gathering import Evidence
 from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.footnotes import above_best, footnotes, origin_of
-from tuner.report.sections import more_data, repeated, worth
+from tuner.report.sections import more_data, repeated, verdict, worth
 from tuner.tolerant import mapping
 
 Row = dict[str, Any]
@@ -80,7 +80,6 @@ def to_markdown(
     evidence: Evidence | None = None,
     top: int | None = None,
     extra: Mapping[str, Mapping[str, str]] | None = None,
-    origin: bool = True,
     conclusions: str = "",
 ) -> str:
     """leaderboard.md: the table, its footnotes, what reruns and references say, and how it was made.
@@ -90,25 +89,34 @@ def to_markdown(
         evidence: gives intervals, ties and ranks; None: ranks by value
         top: the first trials that are shown, and the baseline's row and the references in any case; None: all
         extra: further columns, title -> trial id -> text
-        origin: whether to say how it was made
-        conclusions: Markdown, put before that
+        conclusions: Markdown, put before how it was made
     """
+    parts = _table_and_footnotes(search, evidence, top, extra or {})
+    parts += [*worth(search, evidence), *repeated(search), *more_data(search, evidence)]
+    parts += [conclusions.strip()] * bool(conclusions.strip())
+    parts.append("## How it was made")
+    parts.append("\n".join(f"- {name}: {text}" for name, text in origin_of(search) if text))
+    return "\n\n".join(parts) + "\n"
+
+
+def to_brief_markdown(search: SearchRecord, evidence: Evidence, top: int) -> str:
+    """What a search prints at its end: the first rows, their footnotes, and whether it was worth it."""
+    return "\n\n".join([*_table_and_footnotes(search, evidence, top, {}), *verdict(search, evidence)]) + "\n"
+
+
+def _table_and_footnotes(
+    search: SearchRecord, evidence: Evidence | None, top: int | None, extra: Mapping[str, Mapping[str, str]]
+) -> list[str]:
     shown = _shown(search, top)
     better = "higher" if search.direction == "maximize" else "lower"
     parts = [
         f"# {table.escape(search.name)}: {table.escape(search.metric)} ({better} is better)",
-        _markdown_table(search, evidence, shown, extra or {}),
+        _markdown_table(search, evidence, shown, extra),
     ]
     trials = [entry for entry in shown if isinstance(entry, TrialRecord)]
     if len(trials) < len(search.trials):
         parts.append(f"{len(trials)} of {len(search.trials)} trials are shown.")
-    parts += footnotes(search, evidence, trials)
-    parts += [*worth(search, evidence), *repeated(search), *more_data(search, evidence)]
-    parts += [conclusions.strip()] * bool(conclusions.strip())
-    if origin:
-        parts.append("## How it was made")
-        parts.append("\n".join(f"- {name}: {text}" for name, text in origin_of(search) if text))
-    return "\n\n".join(parts) + "\n"
+    return [*parts, *footnotes(search, evidence, trials)]
 
 
 def _shown(search: SearchRecord, top: int | None) -> list[Entry]:

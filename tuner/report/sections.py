@@ -41,9 +41,7 @@ def worth(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     best = search.best
     if best is None or not search.references:
         return
-    baseline = [search.baseline] if search.baseline and search.baseline.id != best.id else []
-    rivals: list[TrialRecord | Reference] = [*baseline, *search.references]
-    leads = {split: [_lead(search, evidence, best, rival, split) for rival in rivals] for split in _SPLITS}
+    leads = _leads(search, evidence, best)
     told = [split for split, of_split in leads.items() if any(lead.cell for lead in of_split)]
     rows = [[one.over, *(leads[split][row].cell for split in told)] for row, one in enumerate(leads["val"])]
     rows = [row for row in rows if any(row[1:])]
@@ -59,6 +57,19 @@ def worth(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     if drawn := " and ".join(f"{count} {_SPLITS[split]} images" for split, count in images.items() if count):
         chosen = f"; on validation {table.escape(best.id)} was chosen, which flatters it" if images["val"] else ""
         yield f"In {table.escape(search.metric)}; 95 % intervals, paired on {drawn}{chosen}."
+
+
+def verdict(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
+    """The same in a sentence, or nothing."""
+    if search.best and search.references:
+        yield from _verdict(search.best, _leads(search, evidence, search.best))
+
+
+def _leads(search: SearchRecord, evidence: Evidence | None, best: TrialRecord) -> dict[Split, list[_Lead]]:
+    """The best trial against the baseline and each reference, by split."""
+    baseline = [search.baseline] if search.baseline and search.baseline.id != best.id else []
+    rivals: list[TrialRecord | Reference] = [*baseline, *search.references]
+    return {split: [_lead(search, evidence, best, rival, split) for rival in rivals] for split in _SPLITS}
 
 
 def _lead(
