@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 
 from trainable.errors import UserError
 from trainable.metrics import parse_objective
 from tuner.records import COMPUTED_REFERENCES, Reference
 
+_TRIAL = re.compile(r"t\d+(-.*)?")
 _FORM = "write it as 'best ML model: accuracy=0.959, f1_macro=0.93'"
+
+
+def parse_references(given: Iterable[str]) -> tuple[Reference, ...]:
+    """The references of all these texts.
+
+    Raises:
+        UserError: every mistake in them, one line each.
+    """
+    found: dict[str, Reference] = {}
+    mistakes: list[str] = []
+    for text in given:
+        try:
+            reference = parse_reference(text)
+        except UserError as error:
+            mistakes += error.mistakes
+            continue
+        if reference.name in found:
+            mistakes.append(f"--reference {text!r}: {reference.name!r} is given twice; keep one")
+        found[reference.name] = reference
+    if mistakes:
+        raise UserError(*mistakes)
+    return tuple(found.values())
 
 
 def parse_reference(given: str) -> Reference:
@@ -25,6 +50,8 @@ def parse_reference(given: str) -> Reference:
         raise UserError(f"--reference {given!r}: must be a name, a colon and scores; {_FORM}")
     if name in COMPUTED_REFERENCES:
         raise UserError(f"--reference {given!r}: a search computes {name!r} itself; choose another name")
+    if _TRIAL.fullmatch(name):
+        raise UserError(f"--reference {given!r}: {name!r} is what a trial is called; choose another name")
     val: dict[str, float] = {}
     percents, mistakes = [], []
     for score in scores.split(","):

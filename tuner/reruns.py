@@ -43,14 +43,23 @@ def plan_reruns(search: SearchRecord, wanted: Reruns, top_k: int, data_seed: int
     return [again for again in planned if again.id not in known]
 
 
-def write_rerun_splits(
-    folder: Path, planned: Sequence[PlannedRerun], rows: Sequence[SplitRow], labels: Sequence[str], wanted: Reruns
-) -> None:
-    """Write the split of every planned rerun that has one of its own.
+def prove_reruns(wanted: Reruns, rows: Sequence[SplitRow], labels: Sequence[str], data_seed: int) -> None:
+    """Find out before anything trains whether the images can be split as the reruns need it.
 
     Raises:
         UserError: too few groups of images for so many folds or so small a share.
     """
+    if wanted.folds:
+        fold_splits(rows, labels, wanted.folds, data_seed)
+    if wanted.resplit:
+        resplit(rows, labels, data_seed)
+    shares_of_train(rows, labels, wanted.train_fractions, data_seed)
+
+
+def write_rerun_splits(
+    folder: Path, planned: Sequence[PlannedRerun], rows: Sequence[SplitRow], labels: Sequence[str], wanted: Reruns
+) -> None:
+    """Write the split of every planned rerun that has one of its own."""
     made: dict[str, Sequence[SplitRow]] = {}
     data_seeds = {again.rerun.data_seed for again in planned if again.rerun.kind == "repeat"}
     made |= {_of_seed(seed): resplit(rows, labels, seed) for seed in data_seeds}

@@ -20,7 +20,7 @@ from trainable.weights import Weights
 from tuner.closing import score_at_the_end, write_report
 from tuner.config import SearchConfig
 from tuner.evidence.gathering import Gatherer
-from tuner.given_reference import parse_reference
+from tuner.given_reference import parse_references
 from tuner.plugins import plugin_hashes
 from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
@@ -28,7 +28,7 @@ from tuner.proving import prove_all
 from tuner.records import Reference, SearchRecord
 from tuner.replay import Replay, replay
 from tuner.report.best import write_outputs
-from tuner.reruns import plan_reruns, write_rerun_splits
+from tuner.reruns import plan_reruns, prove_reruns, write_rerun_splits
 from tuner.store import Event, Store, write_atomically
 
 if TYPE_CHECKING:
@@ -67,10 +67,11 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
     """
     Store.require_free(config.results, config.name)
-    references = tuple(map(parse_reference, config.references))
+    references = parse_references(config.references)
     found = prove_all(config.space, config.data, download=not config.offline, overrides=config.overrides)
     assert found.data is not None  # data were given
     assert found.reading is not None
+    prove_reruns(config.reruns, found.data.rows, found.data.labels, found.reading.data_seed)
     config = config.model_copy(update={"data": found.reading})
     proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights, references, found.overrides)
     # Ray and torch take seconds to import: not before there is something to run

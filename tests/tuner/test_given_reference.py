@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainable.errors import UserError
-from tuner.given_reference import parse_reference
+from tuner.given_reference import parse_reference, parse_references
 
 
 def test_scores_over_one_are_percent_and_it_is_said() -> None:
@@ -73,3 +73,13 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @given(st.floats(0, 1))
 def test_scores_up_to_one_are_kept_to_the_bit(value: float) -> None:
     assert parse_reference(f"model: f2_weighted={value!r}").val == {"f2_weighted": value}
+
+
+def test_names_of_trials_and_names_given_twice_are_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_references(["t0001: accuracy=0.5", "mine: accuracy=0.5", "mine: accuracy=0.6", "t0001-r2: loss=1"])
+    first, second, third = caught.value.mistakes
+    assert "'t0001' is what a trial is called" in first
+    assert "'mine' is given twice; keep one" in second
+    assert "'t0001-r2'" in third
+    assert [one.name for one in parse_references(["a: loss=1", "b: loss=2"])] == ["a", "b"]

@@ -135,3 +135,12 @@ def test_the_best_is_trained_on_shares_of_the_images(rerun: Searched) -> None:
 def test_options_that_make_no_sense(reruns: dict[str, Any], mistake: str, labels_csv: Path) -> None:
     with pytest.raises(UserError, match=mistake):
         parse_options(SearchConfig, name="new", space="quick", data={"path": labels_csv}, reruns=reruns)
+
+
+def test_more_folds_than_the_images_allow_are_refused_before_anything_trains(
+    search: Callable[..., Searched], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with pytest.raises(UserError, match="groups of images cannot fill 50 splits"):
+        search(folds=50)
+    made = sorted(tmp_path_factory.getbasetemp().glob("reruns*"))[-1]
+    assert not (made / "results").exists()

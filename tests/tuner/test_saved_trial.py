@@ -109,7 +109,7 @@ def test_a_bare_config_is_trained_on_given_data(
     ran = run_tuner("train", config, "--data", class_folders, "--objective", "accuracy")
     assert ran.code == 0, ran.err
     assert ran.out.splitlines()[0].startswith("epoch 1: accuracy ")
-    assert (tmp_path / "config-trained" / "checkpoints" / "best.pt").is_file()
+    assert (tmp_path / f"{tmp_path.name}-config-trained" / "checkpoints" / "best.pt").is_file()
     again = run_tuner("train", config, "--data", class_folders)
     assert (again.code, "nothing is overwritten" in again.err) == (2, True)
 

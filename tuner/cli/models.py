@@ -18,7 +18,7 @@ IsRetrained = Annotated[bool, typer.Option("--retrained", help="the model that `
 def train(
     file: Annotated[Path, typer.Argument(help="best.yaml, a file of top/, or a bare config")],
     data: Annotated[Path | None, typer.Option("--data", help="default: as the file says")] = None,
-    out: Annotated[Path | None, typer.Option(help="new folder for checkpoints; default: ./<file>-trained")] = None,
+    out: Annotated[Path | None, typer.Option(help="new folder; default: ./<its folder>-<file>-trained")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="exit code 1 unless the result is the same")] = False,
     objective: Annotated[str | None, typer.Option(help="metric for a bare config")] = None,
     split: Annotated[str | None, typer.Option(help="for a bare config")] = None,
@@ -32,7 +32,7 @@ def train(
     if verify and saved.expected is None:
         raise UserError(f"{file}: --verify needs a file with a result, such as best.yaml")
     found = require_weights([saved.config.backbone])[saved.config.backbone] if saved.config.pretrained else None
-    folder = out or Path(f"{file.stem}-trained")
+    folder = out or Path(f"{file.absolute().parent.name}-{file.stem}-trained")
 
     def tell(report: Any) -> None:
         print(

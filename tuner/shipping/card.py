@@ -161,8 +161,10 @@ def _labels(model: ChosenModel, thresholds: Sequence[float], rows: Sequence[Spli
 
 def _limits(model: ChosenModel, rows: Sequence[SplitRow]) -> str:
     search, counts = model.search, _images_of_labels(rows)
+    tested = model.retrained.test if model.retrained else model.trial.test
     limits = [
-        "Tested on images of the search's own data alone: other sources, cameras or times may be harder.",
+        ("Tested" if tested else "Not tested; chosen")
+        + " on images of the search's own data alone: other sources, cameras or times may be harder.",
         "Not examined: calibration of the probabilities, bias against groups of people, attacks, damaged images.",
         "Images are stretched to a square, so shapes are distorted; very long or wide ones were not tested apart.",
         "What its labels do not name it cannot say; "

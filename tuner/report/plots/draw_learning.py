@@ -118,10 +118,10 @@ def draw_losses(numbers: Losses) -> Figure:
     figure = style.new_figure(1.1 + 2.3 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     values = [value for curves in numbers.trials for value in (*curves.train, *curves.val)]
-    limits = value_limits(values)
+    limits = (0.0, value_limits(values)[1] * 1.03)
     for panel, curves in zip(panels, numbers.trials, strict=False):
         _draw_losses_of(panel, curves)
-        panel.set_ylim(0, limits[1] * 1.03)
+        panel.set_ylim(*limits)
         _set_epochs(panel, max(curves.epochs[-1] for curves in numbers.trials))
     for at, panel in enumerate(panels):
         panel.set_visible(at < len(numbers.trials))
