@@ -250,9 +250,10 @@ class SearchRecord:
         return [trial for _, _, trial in sorted(found, key=lambda row: row[:2])]
 
     def ranks(self) -> dict[str, int]:
-        """Trial id -> rank from 1, for eligible trials only."""
-        eligible = (trial for trial in self.ranked() if trial.eligible)
-        return {trial.id: rank for rank, trial in enumerate(eligible, start=1)}
+        """Trial id -> 1 + number of eligible trials of a better value, for eligible trials only."""
+        eligible = [trial for trial in self.ranked() if trial.eligible]
+        values = [trial.best_value for trial in eligible]
+        return {trial.id: 1 + values.index(trial.best_value) for trial in eligible}
 
     @property
     def best(self) -> TrialRecord | None:

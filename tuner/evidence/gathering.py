@@ -71,7 +71,7 @@ class Evidence:
     spreads: Mapping[str, Spread] = field(default_factory=dict)
     """trial -> over its repeats"""
     images: int = 0
-    """validation images that were drawn from; 0: none"""
+    """validation images of the search's split; 0 where it is not known"""
     groups: int = 0
     """groups they form, drawn whole; as many as images where each is its own"""
     seeds: bool = False
@@ -111,8 +111,8 @@ class Gatherer:
             tied=frozenset(trial.id for trial in tied),
             cheapest=min(tied, key=_cost).id if tied else None,
             spreads=spreads(record),
-            images=len(images.ids) if intervals else 0,
-            groups=images.group_count if intervals else 0,
+            images=len(images.ids),
+            groups=images.group_count,
             seeds=seeds,
             by_value=tuple(trial.id for trial in trials if trial.id not in ranks),
             _difference=self._difference,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from tuner.evidence.bootstrap import FEWEST_GROUPS
 from tuner.evidence.gathering import Evidence
+from tuner.evidence.weighted import known
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.tolerant import mapping
@@ -15,7 +17,9 @@ def footnotes(search: SearchRecord, evidence: Evidence | None, shown: Sequence[T
     """A paragraph each."""
     if search.best is None:
         yield "No trial has finished, so none is ranked."
-    if evidence and evidence.images:
+    elif evidence and set(evidence.ranks).issubset(evidence.by_value):
+        yield f"Ranked by value alone: {_why_by_value(search, evidence)}; nothing is told apart."
+    elif evidence:
         yield from _ranking(search, evidence)
     yield from _above(search, shown)
     yield from _stopped(search)
@@ -32,6 +36,20 @@ def above_best(search: SearchRecord) -> list[TrialRecord]:
     return found
 
 
+def _why_by_value(search: SearchRecord, evidence: Evidence) -> str:
+    """What keeps every trial of a search from having an interval."""
+    if 0 < evidence.groups < FEWEST_GROUPS:
+        return f"only {_drawn(evidence)}, too few for intervals"
+    if not known(search.metric):
+        return f"{table.escape(search.metric)} is a plugin's metric, which cannot be resampled"
+    return "there are no validation predictions that give the values, so there are no intervals"
+
+
+def _drawn(evidence: Evidence) -> str:
+    groups = f" ({evidence.groups} groups, drawn whole)" if evidence.groups < evidence.images else ""
+    return f"{evidence.images} validation images{groups}"
+
+
 def _ranking(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
     best = search.best
     rank = evidence.ranks.get(best.id, 1) if best else 1
@@ -43,14 +61,12 @@ def _ranking(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
     if evidence.tied:
         yield _tied(search, evidence)
     elif best and len(evidence.ranks) - len(evidence.by_value) > 1 and best.id not in evidence.by_value:
-        yield f"{table.escape(best.id)} stands alone: it is significantly better than every other finished trial."
-    drawn = f"{evidence.images} validation images"
-    if evidence.groups < evidence.images:
-        drawn += f" ({evidence.groups} groups, drawn whole)"
+        first = next(id for id, place in evidence.ranks.items() if place == 1 and id not in evidence.by_value)
+        yield f"{table.escape(first)} stands alone: it is significantly better than every other finished trial."
     yield (
         f"Rank: 1 + the number of trials that are significantly better on the same images (5 %, corrected for many "
-        f"comparisons). Intervals: 95 % bootstrap over {drawn}; those of trials that were selected by these images "
-        f"are on the selection set, optimistic. {_seeds(evidence)}"
+        f"comparisons). Intervals: 95 % bootstrap over {_drawn(evidence)}; those of trials that were selected by these "
+        f"images are on the selection set, optimistic. {_seeds(evidence)}"
     )
     if evidence.by_value:
         names = table.escape(", ".join(evidence.by_value))

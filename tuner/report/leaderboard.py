@@ -130,10 +130,9 @@ def _entries(search: SearchRecord) -> list[Entry]:
     sign = -1.0 if search.direction == "maximize" else 1.0
     entries: list[Entry] = [*search.ranked(), *search.references]
     entries += [trial for trial in search.trials if trial.best_value is None]
-    values = {name_of(entry): value_of(search, entry) for entry in entries}
 
     def place(entry: Entry) -> tuple[bool, float]:
-        value = values[name_of(entry)]
+        value = value_of(search, entry)
         return value is None, sign * (value or 0.0)
 
     return sorted(entries, key=place)
@@ -210,7 +209,8 @@ def _reference_row(search: SearchRecord, reference: Reference, evidence: Evidenc
 def _scores(search: SearchRecord, entry: Entry, evidence: Evidence | None) -> Row:
     """The objective, its change from the baseline and its interval."""
     value, baseline = value_of(search, entry), search.baseline.best_value if search.baseline else None
-    interval = evidence.intervals.get(name_of(entry)) if evidence else None
+    given = isinstance(entry, Reference) and entry.given  # perhaps named like a trial, whose interval is not its own
+    interval = evidence.intervals.get(name_of(entry)) if evidence and not given else None
     return {
         "objective": value,
         "delta_baseline": None if value is None or baseline is None else value - baseline,

@@ -78,7 +78,8 @@ def _lead(
     name = rival.id if isinstance(rival, TrialRecord) else rival.name
     values = [_value(search, row, split) for row in (best, rival)]
     difference = None if values[0] is None or values[1] is None else values[0] - values[1]
-    paired = evidence.difference(best.id, name, split) if evidence and difference is not None else None
+    given = isinstance(rival, Reference) and rival.given  # has no predictions, whatever its name
+    paired = evidence.difference(best.id, name, split) if evidence and difference is not None and not given else None
     over = f"{name} (baseline)" if isinstance(rival, TrialRecord) else name
     return _Lead(over, difference, paired, 1.0 if search.direction == "maximize" else -1.0)
 

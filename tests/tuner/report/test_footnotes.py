@@ -55,6 +55,8 @@ def test_a_best_that_its_repeats_do_not_bear_out_is_told(search: PredictedSearch
         rerun = {"of": "t0001", "kind": "repeat", "seed": number, "data_seed": 3}
         search.add(f"t0001-r{number}", right_on(range(10)), rerun=rerun)
     assert "t0001 has the best value, but by the mean of its repeats it is of rank 2" in notes(search)
+    assert "t0002 stands alone" in notes(search)
+    assert "t0001 stands alone" not in notes(search)
 
 
 def test_trials_ranked_by_value_alone_are_named(search: PredictedSearch) -> None:
@@ -64,9 +66,22 @@ def test_trials_ranked_by_value_alone_are_named(search: PredictedSearch) -> None
     assert notes(search).rstrip(".").endswith("t0002")
 
 
-def test_a_search_without_predictions_says_nothing_of_intervals(search: PredictedSearch) -> None:
+def test_without_any_interval_the_reason_is_told(tmp_path: Path, search: PredictedSearch) -> None:
+    assert "Ranked by value alone" not in notes(search)  # with nothing that is ranked
     search.log("t0001", 0.4)
-    assert notes(search) == ""
+    assert "Ranked by value alone: there are no validation predictions" in notes(search)
+    few = PredictedSearch(tmp_path / "few", groups={image: f"g{image % 9}" for image in range(IMAGES)})
+    few.add("t0001", right_on(range(50)))
+    few.add("t0002", right_on(range(50)))
+    few.add("t0003", right_on(range(40)))
+    assert notes(few) == (
+        f"Ranked by value alone: only {IMAGES} validation images (9 groups, drawn whole), too few for intervals; "
+        "nothing is told apart."
+    )
+    assert gather(few.store, few.record).ranks == {"t0001": 1, "t0002": 1, "t0003": 3}
+    plugin = PredictedSearch(tmp_path / "plugin", objective={"metric": "cost", "direction": "maximize"})
+    plugin.add("t0001", right_on(range(50)))
+    assert "Ranked by value alone: cost is a plugin's metric" in notes(plugin)
 
 
 def test_what_was_replaced_in_the_space_is_told(search: PredictedSearch) -> None:

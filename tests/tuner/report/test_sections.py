@@ -8,7 +8,7 @@ import pytest
 from small_predictions import IMAGES, PredictedSearch, right_on
 
 from tuner.evidence.gathering import gather
-from tuner.report.leaderboard import to_markdown
+from tuner.report.leaderboard import rows, to_markdown
 from tuner.report.sections import more_data, repeated, worth
 
 
@@ -138,3 +138,14 @@ def test_sections_stand_between_footnotes_and_conclusions(search: PredictedSearc
         *("## Was the search worth it?", "## The same configs again", "## Would more data help?"),
         *("## Conclusions", "## How it was made"),
     ]
+
+
+def test_a_given_reference_named_like_a_trial_has_none_of_its_evidence(search: PredictedSearch) -> None:
+    search.store.append("reference_scored", name="t0001", given=True, val={"accuracy": 0.95})
+    record, evidence = search.record, gather(search.store, search.record)
+    found = rows(record, evidence)
+    assert [(row["trial"], row["status"]) for row in found] == [
+        *(("t0001", "reference"), ("t0002", "complete"), ("t0001", "complete"))
+    ]
+    assert found[0]["ci_low"] is None
+    assert "| t0001            | -0.050" in section(search, "worth")
