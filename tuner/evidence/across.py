@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tuner.evidence.bootstrap import FEWEST_GROUPS, SplitImages, read_split, resample
-from tuner.evidence.gathering import Difference, Split
+from tuner.evidence.gathering import Difference, Split, difference_of
 from tuner.evidence.predictions import read_predictions
 from tuner.evidence.weighted import Scored, known
 from tuner.store import Store
@@ -26,8 +26,7 @@ def difference_across(one: Trial, other: Trial, split: Split, metric: str) -> Di
     mine, its = _predicted(*one, split, images), _predicted(*other, split, images)
     if mine is None or its is None or not np.array_equal(mine.targets, its.targets):
         return None
-    paired = resample(mine, metric, images).minus(resample(its, metric, images))
-    return Difference(paired.value, *paired.interval, len(images.ids)) if paired.interval else None
+    return difference_of(resample(mine, metric, images), resample(its, metric, images), len(images.ids))
 
 
 def _predicted(store: Store, trial: str, split: Split, images: SplitImages) -> Scored | None:

@@ -24,6 +24,8 @@ FEWEST_DEFINED = 0.5
 """the share of resamples that must have a value for them to tell anything"""
 _SEED = 0
 _LEVELS = (2.5, 97.5)
+_ROUNDING = 1e-12
+"""draws that differ by less are equal"""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,18 @@ class Resampled:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % percentile interval; None where it is mostly undefined."""
+        """The 95 % percentile interval; None where it is mostly undefined, or all draws agree, as of a perfect score:
+        what never varies among these images may well vary among others."""
         defined = self.draws[~np.isnan(self.draws)]
-        if len(defined) < FEWEST_DEFINED * len(self.draws):
+        if len(defined) < FEWEST_DEFINED * len(self.draws) or np.ptp(defined) < _ROUNDING:
             return None
         low, high = np.percentile(defined, _LEVELS)
         return float(low), float(high)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it is a difference that is 0 on whatever images are drawn."""
+        return abs(self.value) < _ROUNDING and bool((np.abs(self.draws[~np.isnan(self.draws)]) < _ROUNDING).all())
 
     def minus(self, other: Resampled) -> Resampled:
         """The difference on the same images and resamples."""

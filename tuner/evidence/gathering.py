@@ -43,7 +43,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """One minus the other on the same images, with its 95 % interval."""
+    """One minus the other on the same images, with its 95 % interval; without a width where both are equal on each."""
 
     value: float
     low: float
@@ -165,10 +165,17 @@ class Gatherer:
         first, second = (self._bootstrap.resampled(name, split, metric) for name in (one, other))
         if first is None or second is None:
             return None
-        difference = first.minus(second)
-        if math.isnan(difference.value) or difference.interval is None:
-            return None
-        return Difference(difference.value, *difference.interval, len(self._bootstrap.split(split).ids))
+        return difference_of(first, second, len(self._bootstrap.split(split).ids))
+
+
+def difference_of(one: Resampled, other: Resampled, images: int) -> Difference | None:
+    """One minus the other, resampled on the same images; None where it is undefined or shows no spread but is not 0."""
+    paired = one.minus(other)
+    if math.isnan(paired.value):
+        return None
+    if paired.nothing:
+        return Difference(0.0, 0.0, 0.0, images)
+    return Difference(paired.value, *paired.interval, images) if paired.interval else None
 
 
 def spreads(record: SearchRecord) -> dict[str, Spread]:

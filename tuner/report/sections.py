@@ -56,7 +56,11 @@ def worth(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     }
     if drawn := " and ".join(f"{count} {_SPLITS[split]} images" for split, count in images.items() if count):
         chosen = f"; on validation {table.escape(best.id)} was chosen, which flatters it" if images["val"] else ""
-        yield f"In {table.escape(search.metric)}; 95 % intervals, paired on {drawn}{chosen}."
+        lower = " (lower is better)" if search.direction == "minimize" else ""
+        yield (
+            f"In {table.escape(search.metric)}{lower}; 95 % intervals, paired on {drawn}{chosen}. They are of these "
+            "single runs: the luck of the seed is not in them."
+        )
 
 
 def verdict(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
@@ -153,7 +157,7 @@ def _shares(
         share = trial.rerun.train_share if trial.rerun else 1.0
         interval = evidence.intervals.get(trial.id) if evidence else None
         value = table.metric(trial.best_value) + (f" {table.interval(interval.low, interval.high)}" if interval else "")
-        images = "" if train is None else str(round(share * train))
+        images = "" if train is None else f"about {max(1, round(share * train))}" if trial.rerun else str(train)
         rows.append([trial.id, f"{100 * share:g} %", images, value, _less_whole(evidence, trial, whole)])
     yield table.table(["trial", "share", "training images", search.metric, "minus the whole"], rows)
     yield _trend(search, evidence, whole, parts[-1])
@@ -180,4 +184,6 @@ def _trend(search: SearchRecord, evidence: Evidence | None, whole: TrialRecord, 
 
 
 def _with_interval(text: str, paired: Difference | None) -> str:
-    return text + (f" {table.interval(paired.low, paired.high, table.change)}" if paired else "")
+    """Equal predictions differ by nothing, for certain: no interval."""
+    known = paired is not None and paired.low < paired.high
+    return text + (f" {table.interval(paired.low, paired.high, table.change)}" if paired and known else "")

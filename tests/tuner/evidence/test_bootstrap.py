@@ -95,5 +95,12 @@ def test_a_metric_that_is_mostly_undefined_has_no_interval() -> None:
     draws = np.full(RESAMPLES, np.nan)
     draws[:400] = 0.5
     assert Resampled(0.5, draws).interval is None
-    draws[:600] = 0.5
-    assert Resampled(0.5, draws).interval == (0.5, 0.5)
+    draws[:600] = np.linspace(0.0, 1.0, 600)
+    assert Resampled(0.5, draws).interval == pytest.approx((0.025, 0.975))
+
+
+def test_draws_that_all_agree_have_no_interval(search: PredictedSearch) -> None:
+    search.score("t0001", right_on(range(IMAGES)))
+    found = Bootstrap(search.store).resampled("t0001", "val", "accuracy")
+    assert found
+    assert (found.value, found.interval) == (1.0, None)

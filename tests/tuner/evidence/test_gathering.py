@@ -8,7 +8,7 @@ import pytest
 from small_predictions import IMAGES, PredictedSearch, right_on
 
 from tuner.evidence import bootstrap as bootstrap_module
-from tuner.evidence.gathering import Gatherer, Spread, gather
+from tuner.evidence.gathering import Difference, Gatherer, Spread, gather
 from tuner.evidence.weighted import weighted_metric
 
 ALL = range(IMAGES)
@@ -197,3 +197,15 @@ def test_the_same_search_gives_the_same_evidence(search: PredictedSearch) -> Non
         other.tied,
         other.spreads,
     )
+
+
+def test_a_perfect_score_has_no_interval_but_a_rank_and_equal_predictions_differ_by_nothing(
+    search: PredictedSearch,
+) -> None:
+    log_finished(search, 1.0, 1.0, 0.5)
+    evidence = gather(search.store, search.record)
+    assert set(evidence.intervals) == {"t0003"}
+    assert evidence.ranks == {"t0001": 1, "t0002": 1, "t0003": 3}
+    assert evidence.difference("t0001", "t0002") == Difference(0.0, 0.0, 0.0, IMAGES)
+    search.add("t0004", right_on())
+    assert gather(search.store, search.record).difference("t0001", "t0004") is None  # 1 on whatever is drawn

@@ -59,6 +59,7 @@ def test_the_best_is_held_against_baseline_and_references(search: PredictedSearc
     ) in found
     assert "+0.233 [+0.13, +0.35]" in found
     assert f"paired on {IMAGES} validation images; on validation t0002 was chosen, which flatters it." in found
+    assert "They are of these single runs: the luck of the seed is not in them." in found
     assert "| test" not in found
 
 
@@ -80,6 +81,15 @@ def test_a_lower_loss_is_the_better_one(tmp_path: Path) -> None:
         else:
             search.log(name, loss)
     assert "On validation t0001 is better than majority." in section(search, "worth")
+    assert "In loss (lower is better); 95 % intervals" in section(search, "worth")
+
+
+def test_equal_predictions_are_not_told_apart_and_need_no_interval(search: PredictedSearch) -> None:
+    refer(search, "logistic_regression", right_on(range(54)))
+    found = section(search, "worth")
+    assert "not told apart from logistic_regression" in found
+    assert "+0.000 " in found
+    assert "+0.000 [" not in found
 
 
 def test_a_given_reference_has_a_difference_without_an_interval(search: PredictedSearch) -> None:
@@ -110,14 +120,19 @@ def test_shares_of_the_data_are_held_against_the_whole(search: PredictedSearch) 
     found = section(search, "more_data")
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in found.splitlines() if row.startswith("|")][2:]
     assert [row[:3] for row in rows] == [
-        ["t0002-d25", "25 %", "20"],
-        ["t0002-d50", "50 %", "40"],
+        ["t0002-d25", "25 %", "about 20"],
+        ["t0002-d50", "50 %", "about 40"],
         ["t0002", "100 %", "80"],
     ]
     assert rows[1][3].startswith("0.733 [")
     assert rows[1][4].startswith("-0.167 [-0.")
     assert rows[2][4] == ""
     assert "still gains: more images would probably help" in found
+
+
+def test_a_share_is_never_of_no_images(search: PredictedSearch) -> None:
+    again(search, "t0002-d0.1", right_on(range(44)), kind="fraction", train_share=0.001)
+    assert "| about 1 " in section(search, "more_data")
 
 
 def test_a_step_that_is_not_shown_to_gain_is_called_so(search: PredictedSearch) -> None:
