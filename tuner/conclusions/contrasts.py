@@ -55,9 +55,13 @@ class _Fit:
     """of the error"""
     degrees: int
     """of freedom of the variance"""
+    floors: Array
+    """[levels], variance that the effects have at least"""
 
 
-def level_contrasts(cells: Sequence[Cell], levels: Sequence[Level], grain: float = 0.0) -> list[Contrast]:
+def level_contrasts(
+    cells: Sequence[Cell], levels: Sequence[Level], grain: float = 0.0, floors: Mapping[Level, float] | None = None
+) -> list[Contrast]:
     """Each of two levels' difference, or each of several against the mean of those that groups link it to.
 
     Two levels: one contrast, the second minus the first. More: one each, with intervals that hold together
@@ -67,8 +71,9 @@ def level_contrasts(cells: Sequence[Cell], levels: Sequence[Level], grain: float
         cells: values, at most one a group and level unless there is a single group
         levels: in the order wanted
         grain: the step in which values come; errors are taken to be no smaller than rounding to it makes them
+        floors: variance that a level's mean has at least, whatever the groups say
     """
-    fit = _fit(cells, levels, grain)
+    fit = _fit(cells, levels, grain, floors or {})
     if len(levels) == 2:
         weights = np.array([-1.0, 1.0])
         return [_contrast(fit, levels[1], levels[0], weights, 1)] if fit.joined[0, 1] else []
@@ -84,7 +89,13 @@ def _against_others(fit: _Fit, at: int) -> Array:
     return weights
 
 
-def _fit(cells: Sequence[Cell], levels: Sequence[Level], grain: float) -> _Fit:
+def unshared_variance(cells: Sequence[Cell]) -> float | None:
+    """Variance of values beyond what their level and their group have in common; None where nothing tells it."""
+    fit = _fit(cells, list(dict.fromkeys(level for _, level, _ in cells)), 0.0, {})
+    return float(fit.variance) if fit.degrees > 0 else None
+
+
+def _fit(cells: Sequence[Cell], levels: Sequence[Level], grain: float, floors: Mapping[Level, float]) -> _Fit:
     at = {level: index for index, level in enumerate(levels)}
     number: Mapping[Hashable, int] = {group: n for n, group in enumerate(dict.fromkeys(group for group, _, _ in cells))}
     groups = np.array([number[group] for group, _, _ in cells])
@@ -102,7 +113,8 @@ def _fit(cells: Sequence[Cell], levels: Sequence[Level], grain: float) -> _Fit:
     squares = float(np.square(centred - design @ effects).sum())
     variance = max(squares / degrees, grain**2 / 12) if degrees > 0 else np.nan
     joined = (np.abs(projection) > _TINY) | np.eye(len(levels), dtype=np.bool_)
-    return _Fit(tuple(levels), effects, spread, joined, variance, degrees)
+    at_least = np.array([floors.get(level, 0.0) for level in levels])
+    return _Fit(tuple(levels), effects, spread, joined, variance, degrees, at_least)
 
 
 def _centred(columns: Array, groups: NDArray[np.int_]) -> Array:
@@ -120,6 +132,7 @@ def _contrast(fit: _Fit, level: Level, against: Level | None, weights: Array, to
         return Contrast(level, against, difference)
     from scipy.special import stdtrit  # Student's t by its quantiles; scipy takes a second to import
 
-    error = float(np.sqrt(fit.variance * (weights @ fit.spread @ weights)))
+    variance = max(fit.variance * (weights @ fit.spread @ weights), np.square(weights) @ fit.floors)
+    error = float(np.sqrt(variance))
     half = float(stdtrit(fit.degrees, 1 - (1 - CONFIDENCE) / 2 / together)) * error
     return Contrast(level, against, difference, error, difference - half, difference + half)

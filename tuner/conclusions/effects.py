@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ class Effect:
     """of runs that are equal in all other settings; 0: runs drawn at random, compared as they are"""
     runs: int
     within: str = ""
-    """the backbone to which it is confined, if any"""
+    """what it is confined to, if anything, such as a backbone"""
 
     @property
     def shown(self) -> tuple[Contrast, ...]:
@@ -84,7 +84,9 @@ def _findings(runs: Runs, setting: str) -> Iterator[Finding]:
     # Networks have blocks of different number and size: freezing four of one says nothing of four of another.
     for backbone in _in_order(level for level in backbones if level is not None):
         rows = tuple(row for row in runs.rows if row.settings.get(runs.backbone or "") == backbone)
-        found = _finding(replace(runs, rows=rows), setting)
+        names = {row.name for row in rows}
+        again = tuple(run for run in runs.again if run.name in names)
+        found = _finding(replace(runs, rows=rows, again=again), setting)
         yield replace(found, within=str(backbone))
 
 
@@ -95,10 +97,12 @@ def _finding(runs: Runs, setting: str) -> Finding:
         return Untold(setting, "one level" if levels else f"in no {runs.noun}")
     if runs.design == "adaptive":
         return _association(runs, rows, setting, levels)
-    cells = _matched_cells(rows, setting)
-    contrasts = _contrasts(runs, cells, levels)
+    again = [_as_compared(runs, run, setting) for run in runs.again if setting in run.settings]
+    compared, within = _comparable(rows, again, setting)
+    cells = _matched_cells(compared, setting)
+    contrasts = _contrasts(runs, cells, levels, _floors(runs, compared, setting))
     groups = len({group for group, _, _ in cells})
-    matched = Effect(setting, tuple(contrasts), groups, len(rows))
+    matched = Effect(setting, tuple(contrasts), groups, len(compared), within)
     certain = any(contrast.error is not None for contrast in contrasts)
     if runs.design == "random":
         return matched if certain and 2 * len(cells) >= len(rows) else _of_drawn(runs, rows, setting)
@@ -120,7 +124,7 @@ def _of_drawn(runs: Runs, rows: list[Run], setting: str) -> Finding:
     if len(levels) > 2 and all(map(is_number, levels)):
         return _association(runs, drawn, setting, levels)
     cells: list[Cell] = [((), row.settings[setting], row.value) for row in drawn]
-    contrasts = _contrasts(runs, cells, levels)
+    contrasts = _contrasts(runs, cells, levels, _floors(runs, drawn, setting))
     if contrasts[0].error is None:
         return Untold(setting, f"only {len(drawn)} {runs.noun}s were drawn")
     return Effect(setting, tuple(contrasts), 0, len(drawn))
@@ -136,13 +140,41 @@ def _as_compared(runs: Runs, row: Run, setting: str) -> Run:
     return replace(row, settings={**row.settings, runs.freeze: row.freeze_blocks})
 
 
+def _comparable(rows: Sequence[Run], again: Sequence[Run], setting: str) -> tuple[list[Run], str]:
+    """The runs to compare, and what they are confined to.
+
+    Where levels are averaged over settings that exist only beside them, only rows with a run in every block count: a
+    level's mean would otherwise be over other settings in one block than in the next.
+    """
+    if not again or not _nested(rows, setting):
+        return [*rows, *again], ""
+    blocks = {run.block for run in again}
+    times = Counter(name for name, _ in {(run.name, run.block) for run in again})
+    repeated = [row for row in rows if times[row.name] == len(blocks)]
+    if len({row.settings[setting] for row in repeated}) < 2:
+        return list(rows), ""
+    kept = {row.name for row in repeated}
+    return [*repeated, *(run for run in again if run.name in kept)], "the repeated trials"
+
+
+def _floors(runs: Runs, rows: Sequence[Run], setting: str) -> dict[Level, float]:
+    """The least variance of each level's mean: luck that all runs of a block share counts once a block."""
+    of_level: dict[Level, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        of_level[row.settings[setting]][row.block] += 1
+    return {
+        level: runs.luck**2 * sum(count**2 for count in blocks.values()) / blocks.total() ** 2
+        for level, blocks in of_level.items()
+    }
+
+
 def _matched_cells(rows: Sequence[Run], setting: str) -> list[Cell]:
     """Means of runs that are equal in everything, in groups that are equal but for the setting, two levels or more."""
     nested = _nested(rows, setting)
     values: dict[Hashable, dict[Level, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         others = {name: level for name, level in row.settings.items() if name != setting and name not in nested}
-        values[frozenset(others.items())][row.settings[setting]].append(row.value)
+        values[row.block, frozenset(others.items())][row.settings[setting]].append(row.value)
     return [
         (group, level, sum(found) / len(found))
         for group, by_level in values.items()
@@ -161,15 +193,17 @@ def _nested(rows: Sequence[Run], setting: str) -> set[str]:
     return set().union(*never)
 
 
-def _contrasts(runs: Runs, cells: Sequence[Cell], levels: Sequence[Level]) -> list[Contrast]:
+def _contrasts(
+    runs: Runs, cells: Sequence[Cell], levels: Sequence[Level], floors: Mapping[Level, float]
+) -> list[Contrast]:
     if not cells:
         return []
     kept = [level for level in levels if any(level == found for _, found, _ in cells)]
     grain = _grain([row.value for row in runs.rows])
-    contrasts = level_contrasts(cells, kept, grain)
+    contrasts = level_contrasts(cells, kept, grain, floors)
     named = len(kept) == 2 and not is_number(kept[1]) and str(kept[0]).lower() not in _OFF
     if named and any(_gain(runs, contrast.difference) < 0 for contrast in contrasts):
-        return level_contrasts(cells, kept[::-1], grain)  # of two names the better one first
+        return level_contrasts(cells, kept[::-1], grain, floors)  # of two names the better one first
     return contrasts
 
 

@@ -30,6 +30,8 @@ class Run:
     """what the setting `freeze` comes to in this run's backbone"""
     drawn: bool = True
     """False: a person chose it, as the baseline of a search"""
+    block: str = ""
+    """the seeds it was run with; runs of one block are compared with each other only"""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,14 @@ class Runs:
     repeats: tuple[Repeats, ...] = ()
     noun: str = "run"
     """what a row is called"""
+    again: tuple[Run, ...] = ()
+    """runs of some rows' settings in other blocks"""
+    luck: float = 0.0
+    """standard deviation of equal runs beyond what all runs of their block share; 0 where it is not known"""
+    images: int | None = None
+    """of validation, where all rows share them and the seed"""
+    epochs: str | None = None
+    """the setting that says for how long a run trains"""
 
     @property
     def spread(self) -> float:

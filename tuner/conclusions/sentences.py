@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tuner.conclusions.contrasts import Contrast
 from tuner.conclusions.effects import Association, Effect, Finding, Untold
 from tuner.conclusions.importances import FEW_TRIALS, Importances
-from tuner.conclusions.runs import Level, Runs, named
+from tuner.conclusions.runs import Level, Runs, is_number, named
 from tuner.report.table import escape
 
 _MOST_LEVELS, _MOST_VALUES, _MOST_AXES = 4, 8, 6
@@ -16,26 +16,56 @@ _MOST_LEVELS, _MOST_VALUES, _MOST_AXES = 4, 8, 6
 
 def basis_line(runs: Runs, findings: Sequence[Finding]) -> str:
     """What the lines about settings rest on, and how to read them."""
+    if not runs.rows:
+        return f"No {runs.noun} has finished." if runs.noun == "trial" else f"No {runs.noun}s."
     count = f"{len(runs.rows)} {runs.noun}s" if len(runs.rows) != 1 else f"One {runs.noun}"
     if runs.design == "adaptive":
         return (
             f"{count} finished. They were {runs.chosen_by}, so what is said of settings is association, no effect; "
             "a grid or random search without halving can show effects."
         )
-    count += " of equal fidelity" if runs.noun == "trial" else ", taken to differ in nothing but their settings"
+    if len(runs.rows) == 1:
+        return f"{count}: there is nothing to compare."
+    count += _taken(runs)
     if not any(isinstance(found, Effect) and found.contrasts[0].error is not None for found in findings):
         return f"{count}."
     unit = f", in {runs.unit}" if runs.unit else ""
     return (
         f"{count}. Differences are means ± standard error{unit}; `shown` means that the 95 % "
-        "interval leaves out 0. Of 20 settings without effect, one is shown by chance."
+        "interval leaves out 0. Of 20 settings without effect, one is shown by chance." + _shared_luck(runs)
+    )
+
+
+def _taken(runs: Runs) -> str:
+    """Why the rows may be compared."""
+    if runs.noun == "row":
+        return ", taken to differ in nothing but their settings"
+    again = f"{len(runs.again)} repeats of {len({run.name for run in runs.again})} of them" if runs.again else ""
+    return (", each trained for the epochs it asks for" if runs.epochs else " of equal fidelity") + (
+        f", and {again}" if again else ""
+    )
+
+
+def _shared_luck(runs: Runs) -> str:
+    """What no interval of a search knows."""
+    if runs.images is None:
+        return ""
+    images = f"the same {runs.images} validation images"
+    if not runs.again:
+        return (
+            f" All trials share one seed and {images}: the luck of neither is in these intervals "
+            "(`--repeats` with `--top` would show it)."
+        )
+    return (
+        f" All trials share one seed and {images}: errors are at least what the repeats say of seeds, "
+        "and the luck of the images is in them only where repeats redraw the split."
     )
 
 
 def lines_of(runs: Runs, finding: Effect | Association) -> list[str]:
     """A finding in one line, and one more for each level of several that is shown to differ."""
     if isinstance(finding, Effect):
-        return _effect_lines(runs, finding)
+        return [line + _by_length(runs, finding) for line in _effect_lines(runs, finding)]
     return [_association_line(runs, finding)]
 
 
@@ -94,6 +124,14 @@ def _effect_lines(runs: Runs, effect: Effect) -> list[str]:
     ]
     rest = [contrast for contrast in effect.contrasts if not contrast.shown]
     return lines + ([_levels_not_shown(runs, effect, rest, over)] if rest else [])
+
+
+def _by_length(runs: Runs, effect: Effect) -> str:
+    """A trial is scored at its best epoch, and the maximum over more of them is higher by itself."""
+    if effect.setting != runs.epochs or not all(is_number(contrast.level) for contrast in effect.contrasts):
+        return ""
+    better = "higher" if runs.direction == "maximize" else "lower"
+    return f"; the best of more epochs can only be {better} on validation"
 
 
 def _pair(runs: Runs, effect: Effect, contrast: Contrast) -> str:

@@ -86,7 +86,8 @@ def _endings_lines(record: SearchRecord) -> Iterator[str]:
     told = [f"{len(trials)} {_ENDINGS.get(status, status)}" for status, trials in found.items()]
     diverged = found.get("diverged", [])
     named = ", ".join(map(table.escape, diverged[:_MOST_TRIALS])) + ", ..." * (len(diverged) > _MOST_TRIALS)
-    yield f"Of {len(record.trials)} trials: {', '.join(told)}" + (f" ({named})" if diverged else "")
+    of = f"Of {len(record.trials)} trials" if len(record.trials) > 1 else "Of one trial"
+    yield f"{of}: {', '.join(told)}" + (f" ({named})" if diverged else "")
 
 
 _ENDINGS = {

@@ -3,7 +3,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +16,7 @@ from trainable.errors import UserError
 from tuner.conclusions.conclude import MOST_LINES, conclude_table, conclusions_of
 from tuner.conclusions.importances import Importances
 from tuner.evidence.gathering import Evidence, Interval
-from tuner.records import SearchRecord
+from tuner.records import Rerun, SearchRecord
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -62,6 +64,51 @@ def test_a_grid_shows_effects_first() -> None:
     assert re.fullmatch(
         r"- head\.kind: mlp - linear: \+0\.2\d\d ± 0\.\d{3} over 6 pairs: shown, better \(.*\)\.", first
     )
+
+
+def pair_search(**fields: Any) -> SearchRecord:
+    """Two trials, 0.5 and 0.6, and repeats of both with seeds 1 to 4, always about 0.1 apart."""
+    trials = [make_trial(at, 0.4 + at / 10, params={"head.kind": f"h{at}"}, config={"n": at}) for at in (1, 2)]
+    apart = ((1, 0.3, 0.41), (2, 0.6, 0.7), (3, 0.45, 0.54), (4, 0.5, 0.61))
+    again = [
+        make_trial(of, values[of - 1], id=f"t{of:04}-r{seed}", rerun=Rerun(f"t{of:04}", "repeat", seed, 0))
+        for seed, *values in apart
+        for of in (1, 2)
+    ]
+    return make_search(*trials, reruns=tuple(again), data={"sizes": {"val": 40}, "data_seed": 0}, **fields)
+
+
+def test_repeats_give_a_pair_its_interval() -> None:
+    text = conclusions_of(pair_search(seed=0))
+    assert "2 trials of equal fidelity, and 8 repeats of 2 of them." in text
+    assert re.search(r"head\.kind: h2 - h1: \+0\.102 ± 0\.\d{3} over 5 pairs: shown, better", text)
+
+
+def test_one_seed_many_times_is_no_more_certain_than_repeats_are() -> None:
+    search = grid_search()
+    again = [
+        make_trial(1, value, id=f"t0001-r{seed}", rerun=Rerun("t0001", "repeat", seed, 0))
+        for seed, value in enumerate((0.2, 0.8, 0.5), start=1)
+    ]
+    assert "mlp - linear" in conclusions_of(search)
+    assert ": shown" not in conclusions_of(replace(search, reruns=tuple(again)))
+
+
+def test_a_search_of_one_seed_says_so() -> None:
+    one_seed = "All trials share one seed and the same 40 validation images: the luck of neither is in these intervals"
+    assert one_seed in conclusions_of(grid_search(data={"sizes": {"val": 40}}))
+    assert one_seed not in conclude_table(EXAMPLES / "freeze_grid.csv")
+
+
+def test_more_epochs_are_no_equal_fidelity() -> None:
+    rows = points(epochs=[2, 4], batch_size=[8, 16, 32])
+    trials = [
+        make_trial(at, 0.1 * row["epochs"] + 0.01 * (at % 3), params=row, config={**row})  # type: ignore[operator]
+        for at, row in enumerate(rows, start=1)
+    ]
+    text = conclusions_of(make_search(*trials))
+    assert "6 trials, each trained for the epochs it asks for." in text
+    assert re.search(r"- epochs: 4 - 2: .*; the best of more epochs can only be higher on validation\.\n", text)
 
 
 def test_an_adaptive_search_shows_associations_only() -> None:
@@ -118,8 +165,8 @@ def test_trials_that_were_cut_short_are_counted() -> None:
 
 
 def test_a_search_without_trials_concludes_nothing() -> None:
-    assert conclusions_of(SearchRecord()) == "## Conclusions\n\n0 trials of equal fidelity.\n"
-    assert "One trial of equal fidelity." in conclusions_of(make_search(make_trial(1, 0.5)))
+    assert conclusions_of(SearchRecord()) == "## Conclusions\n\nNo trial has finished.\n"
+    assert "One trial: there is nothing to compare." in conclusions_of(make_search(make_trial(1, 0.5)))
 
 
 def test_never_more_lines_than_a_reader_takes() -> None:

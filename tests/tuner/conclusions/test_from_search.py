@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,29 @@ def test_repeats_tell_what_the_seed_does() -> None:
     runs = runs_of(make_search(trial(1, 0.9), reruns=(again(1, 0.5), again(2, 0.53))))
     (repeats,) = runs.repeats
     assert (repeats.what, repeats.values) == ("2 repeats of t0001", (0.5, 0.53))
+    assert runs.luck == pytest.approx(0.03 / 2**0.5)
+
+
+def test_luck_is_what_trials_of_one_seed_do_not_share() -> None:
+    def again(of: TrialRecord, seed: int, value: float) -> TrialRecord:
+        return replace(
+            of, id=f"{of.id}-r{seed}", rerun=Rerun(of.id, "repeat", seed, 0), epochs=make_trial(1, value).epochs
+        )
+
+    one, other = trial(1, 0.5), trial(2, 0.7, "mlp")
+    paired = [again(of, seed, seed / 10 + (of is one)) for seed in (1, 2, 3) for of in (one, other)]
+    runs = runs_of(make_search(one, other, reruns=tuple(paired)))
+    assert len({run.block for run in runs.again}) == 3
+    assert runs.luck == pytest.approx(0, abs=1e-9)
+
+
+def test_trials_are_of_different_epochs_only_where_the_totals_differ() -> None:
+    def staged(number: int, *epochs: int) -> TrialRecord:
+        stages = [{"epochs": count} for count in epochs]
+        return make_trial(number, 0.5, params={"stages": stages}, config={"stages": stages})
+
+    assert runs_of(make_search(staged(1, 1, 2), staged(2, 3))).epochs is None
+    assert runs_of(make_search(staged(1, 1, 2), staged(2, 4))).epochs == "stages"
 
 
 def test_levels_that_are_no_text_and_no_number() -> None:
