@@ -21,6 +21,7 @@ _HEAD = f"""{_MARK} of the searches beside it. Edits are lost here: write with `
 
 Newest search first. Changes in brackets are from the search's baseline. Times are UTC.
 """
+_SHOWN = (": shown, better", ": shown, worse")
 _SENTENCES = 3
 """of a search's conclusions that its entry repeats"""
 
@@ -120,8 +121,9 @@ def _standing(store: Store, best: str) -> Standing:
 
 
 def _conclusions(store: Store) -> list[str]:
-    """The first points of conclusions.md."""
+    """The first points of conclusions.md that say of a setting that it does something."""
     if not store.conclusions_md.exists():
         return []
     lines = store.conclusions_md.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [line.removeprefix("- ") for line in lines if line.startswith("- ")][:_SENTENCES]
+    shown = (line for line in lines if line.startswith("- ") and any(mark in line for mark in _SHOWN))
+    return [line.removeprefix("- ") for line in shown][:_SENTENCES]

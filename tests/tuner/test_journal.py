@@ -59,8 +59,14 @@ def test_an_entry_follows_its_log_its_tables_and_its_conclusions(tmp_path: Path)
     assert "accuracy 0.750" in write_journal(tmp_path).read_text()
     write_outputs(store, store.record(), 1)
     assert "[Leaderboard](a/leaderboard.md)" in write_journal(tmp_path).read_text()
-    store.conclusions_md.write_text("# Conclusions\n\n- cosine: not shown\n")
-    assert "- cosine: not shown\n" in write_journal(tmp_path).read_text()
+    store.conclusions_md.write_text("# Conclusions\n\n- cosine: shown, better\n")
+    assert "- cosine: shown, better\n" in write_journal(tmp_path).read_text()
+
+
+def test_nothing_worked_that_is_not_shown(tmp_path: Path) -> None:
+    store = finished(tmp_path, "a")
+    store.conclusions_md.write_text("- head: +0.1: not shown\n- Importance of the axes: none computed\n")
+    assert "What worked" not in write_journal(tmp_path).read_text()
 
 
 def test_what_the_leaderboard_ties_is_tied_here(tmp_path: Path) -> None:
