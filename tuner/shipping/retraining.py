@@ -12,6 +12,7 @@ from trainable.data.splits import SPLITS
 from trainable.errors import UserError
 from trainable.metrics import parse_objective
 from trainable.weights import Weights, require_weights
+from tuner.journal import write_journal
 from tuner.records import Retrained, SearchRecord, TrialRecord
 from tuner.report.best import write_outputs
 from tuner.shipping.chosen import choose_trial, retrained_name
@@ -58,6 +59,10 @@ def retrain_model(
         made = Retrained(chosen.id, splits, steps, folder, test)
         store.append("retrained", made.trial, splits=splits, steps=steps, folder=folder, test=test)
         _count_the_read(store)
+        try:
+            write_journal(store.folder.parent)
+        except UserError as error:  # someone else's JOURNAL.md
+            store.append("note", text=f"the journal is not up to date: {error}")
     return made
 
 

@@ -48,6 +48,7 @@ def test_the_winner_on_train_and_val(fitted: Result, labels_csv: Path, run_tuner
     counted = table.replace(f"test_reads: {reads}", f"test_reads: {reads + 1}")
     assert fitted.store.leaderboard_md.read_text() == counted != table
     assert files_of(fitted.store.top) == others
+    assert f"{best.id} was retrained on train + val" in (fitted.store.folder.parent / "JOURNAL.md").read_text()
 
     lines = ran.out.splitlines()
     assert len(lines) == math.ceil(best.best_epoch or 0) + 2
