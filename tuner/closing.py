@@ -60,8 +60,8 @@ def write_report(store: Store, space: Space, top_k: int) -> None:
     evidence = gatherer.evidence(search)
     conclusions = conclusions_of(search, evidence, importances_of(search, space))
     write_atomically(store.conclusions_md, conclusions)
-    write_outputs(store, search, top_k, gatherer, conclusions)
     draw_plots(store, search, evidence)
+    write_outputs(store, search, top_k, gatherer, conclusions)  # after the plots, which it shows
     try:
         write_journal(store.folder.parent)
     except UserError as error:  # someone else's JOURNAL.md

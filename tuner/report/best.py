@@ -62,10 +62,12 @@ def write_outputs(
 
     Files in top/ that are named like its own but no longer belong there are removed. Before a trial is eligible there
     is no best.yaml. May be called as often as wanted while the search runs; what is up to date is not touched, and
-    with one `gatherer` for all calls a call resamples only new predictions. `conclusions` go into leaderboard.md.
+    with one `gatherer` for all calls a call resamples only new predictions. `conclusions` go into leaderboard.md,
+    and the plots that are there.
     """
     evidence = (gatherer or Gatherer(store)).evidence(search)
-    _refresh(store.leaderboard_md, to_markdown(search, evidence, conclusions=conclusions))
+    plots = sorted(path.relative_to(store.folder).as_posix() for path in store.plots.glob("*.png"))
+    _refresh(store.leaderboard_md, to_markdown(search, evidence, conclusions=conclusions, plots=plots))
     _refresh(store.leaderboard_csv, to_csv(search, evidence))
     if search.best:
         _refresh(store.best_yaml, best_yaml(search, search.best, evidence=evidence))

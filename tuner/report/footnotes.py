@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from tuner.evidence.bootstrap import FEWEST_GROUPS
 from tuner.evidence.gathering import Evidence
 from tuner.evidence.weighted import known
-from tuner.records import SearchRecord, TrialRecord
+from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.tolerant import mapping
 
 
 def footnotes(search: SearchRecord, evidence: Evidence | None, shown: Sequence[TrialRecord]) -> Iterator[str]:
     """A paragraph each."""
+    if search.status in ("stopped", "failed"):
+        yield _cut_short(search)
     if search.best is None:
         yield "No trial has finished, so none is ranked."
     elif evidence and set(evidence.ranks).issubset(evidence.by_value):
@@ -24,6 +26,31 @@ def footnotes(search: SearchRecord, evidence: Evidence | None, shown: Sequence[T
     yield from _above(search, shown)
     yield from _stopped(search)
     yield from _left_out(shown)
+
+
+def _cut_short(search: SearchRecord) -> str:
+    """How far a search came that did not run to its end."""
+    told = []
+    trials, reruns = len(ended(search.trials)), len(ended(search.reruns))
+    if search.budget and trials < search.budget:
+        told.append(f"{trials} of {search.budget} trials {_be(trials)} done")
+    if reruns < len(search.reruns):
+        told.append(f"{reruns} of {len(search.reruns)} reruns begun {_be(reruns)} done")
+    absent = ["references"] * (not {row.name for row in search.references}.issuperset(COMPUTED_REFERENCES))
+    absent += ["test scores"] * ("test" in mapping(search.data.get("sizes")) and not search.test_reads)
+    if absent:
+        told.append(f"{' and '.join(absent)} are missing")
+    how = f"{search.status} ({table.escape(table.reason(search.reason))})" if search.reason else search.status
+    return f"The search {how}" + (f": {'; '.join(told)}." if told else ".")
+
+
+def _be(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def ended(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Those that have come to an end, whether or not a good one."""
+    return [trial for trial in trials if trial.status not in ("waiting", "running", "paused")]
 
 
 def above_best(search: SearchRecord) -> list[TrialRecord]:
@@ -66,7 +93,7 @@ def _ranking(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
     yield (
         f"Rank: 1 + the number of trials that are significantly better on the same images (5 %, corrected for many "
         f"comparisons). Intervals: 95 % bootstrap over {_drawn(evidence)}; those of trials that were selected by these "
-        f"images are on the selection set, optimistic. {_seeds(evidence)}"
+        f"images are on the selection set, optimistic. {_seeds(search, evidence)}"
     )
     if evidence.by_value:
         names = table.escape(", ".join(evidence.by_value))
@@ -83,12 +110,14 @@ def _tied(search: SearchRecord, evidence: Evidence) -> str:
     return f"Tied for the first place (`1=`): {names}; the cheapest of them is {table.escape(cheapest.id)}{cost}."
 
 
-def _seeds(evidence: Evidence) -> str:
+def _seeds(search: SearchRecord, evidence: Evidence) -> str:
     if evidence.seeds:
         return (
             "Ranks count the luck of the seed, as repeats show it, and go by the mean of the repeats where there are "
             "some; intervals do not."
         )
+    if any(again.rerun and again.rerun.kind == "repeat" for again in search.reruns):
+        return "The luck of the seed is in neither: no config has two finished repeats on this split."
     return "The luck of the seed is in neither: `--repeats` would show it."
 
 
@@ -135,7 +164,9 @@ def origin_of(search: SearchRecord) -> Iterator[tuple[str, str]]:
     yield "sampler", table.escape(search.sampler)
     yield "scheduler", table.escape(table.named(search.scheduler, first=("kind",)))
     yield "trials", f"{len(search.trials)}" + (f" of {search.budget}" if search.budget else "")
-    yield "reruns", str(len(search.reruns) or "")
+    reruns = len(ended(search.reruns))
+    begun = f" of {len(search.reruns)} begun" if reruns < len(search.reruns) else ""
+    yield "reruns", f"{reruns}{begun}" if search.reruns else ""
     yield "precision", table.escape(search.precision)
     yield "test_reads", str(search.test_reads)
     versions = sorted(search.versions.items())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from tuner.evidence.gathering import Evidence
@@ -81,6 +82,7 @@ def to_markdown(
     top: int | None = None,
     extra: Mapping[str, Mapping[str, str]] | None = None,
     conclusions: str = "",
+    plots: Sequence[str] = (),
 ) -> str:
     """leaderboard.md: the table, its footnotes, what reruns and references say, and how it was made.
 
@@ -90,12 +92,15 @@ def to_markdown(
         top: the first trials that are shown, and the baseline's row and the references in any case; None: all
         extra: further columns, title -> trial id -> text
         conclusions: Markdown, put before how it was made
+        plots: pictures to show at the end, as paths from where the Markdown will be
     """
     parts = _table_and_footnotes(search, evidence, top, extra or {})
     parts += [*worth(search, evidence), *repeated(search), *more_data(search, evidence)]
     parts += [conclusions.strip()] * bool(conclusions.strip())
     parts.append("## How it was made")
     parts.append("\n".join(f"- {name}: {text}" for name, text in origin_of(search) if text))
+    parts += ["## Plots"] * bool(plots)
+    parts += [f"![{PurePosixPath(plot).stem.replace('_', ' ')}]({plot})" for plot in plots]
     return "\n\n".join(parts) + "\n"
 
 

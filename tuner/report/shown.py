@@ -9,6 +9,7 @@ from typing import Any
 from trainable.errors import UserError, nearest
 from tuner.evidence.gathering import Evidence
 from tuner.records import Note, SearchRecord, TrialRecord
+from tuner.report.footnotes import ended
 
 
 def search_facts(search: SearchRecord) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def search_facts(search: SearchRecord) -> dict[str, Any]:
         "best": best.id if best else None,
         "best_value": best.best_value if best else None,
         "references": {reference.name: dict(reference.val) for reference in search.references},
-        "reruns": len(search.reruns),
+        "reruns": len(ended(search.reruns)),
         "data": dict(search.data),
         "notes": _notes(search.notes),
     }

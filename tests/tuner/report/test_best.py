@@ -114,6 +114,17 @@ def test_outputs_are_written_and_follow_the_search(store: Store, events: list[di
     assert store.leaderboard_csv.read_text().startswith("rank,trial,")
 
 
+def test_the_table_ends_with_the_plots_that_are_there(store: Store, search: SearchRecord) -> None:
+    write_outputs(store, search, top_k=1)
+    assert "## Plots" not in store.leaderboard_md.read_text()
+    store.plots.mkdir(exist_ok=True)
+    for name in ("losses.png", "learning_curves.png", ".losses.png.7.tmp"):
+        (store.plots / name).touch()
+    write_outputs(store, search, top_k=1)
+    shown = "## Plots\n\n![learning curves](plots/learning_curves.png)\n\n![losses](plots/losses.png)\n"
+    assert store.leaderboard_md.read_text().endswith(shown)
+
+
 def test_nothing_is_touched_when_nothing_changed(store: Store, search: SearchRecord) -> None:
     write_outputs(store, search, top_k=3)
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in store.folder.rglob("*") if path.is_file()}

@@ -74,7 +74,7 @@ def test_without_any_interval_the_reason_is_told(tmp_path: Path, search: Predict
     few.add("t0001", right_on(range(50)))
     few.add("t0002", right_on(range(50)))
     few.add("t0003", right_on(range(40)))
-    assert notes(few) == (
+    assert notes(few).endswith(
         f"Ranked by value alone: only {IMAGES} validation images (9 groups, drawn whole), too few for intervals; "
         "nothing is told apart."
     )
@@ -88,3 +88,32 @@ def test_what_was_replaced_in_the_space_is_told(search: PredictedSearch) -> None
     origin = dict(origin_of(search.record))
     assert origin["overrides"] == "backbone: resnet50 -> lite2"
     assert origin["plugins"] == f"mine.py {'ab' * 6}"
+
+
+def test_a_search_that_was_cut_short_says_what_is_missing(tmp_path: Path) -> None:
+    search = PredictedSearch(tmp_path, data={"data_seed": 3, "sizes": {"train": 80, "val": IMAGES, "test": IMAGES}})
+    search.add("t0001", right_on(range(50)))
+    for number, status in enumerate(("complete", "paused", "paused"), start=1):
+        rerun = {"of": "t0001", "kind": "repeat", "seed": number, "data_seed": 3}
+        search.add(f"t0001-r{number}", right_on(range(50)), status=status, rerun=rerun)
+    search.store.append("search_ended", status="stopped", reason="interrupted")
+    assert notes(search).splitlines()[0] == (
+        "The search stopped (interrupted): 1 of 3 reruns begun is done; references and test scores are missing."
+    )
+    assert "no config has two finished repeats on this split" in notes(search)
+    assert dict(origin_of(search.record))["reruns"] == "1 of 3 begun"
+
+
+def test_a_search_that_ran_to_its_end_was_not_cut_short(search: PredictedSearch) -> None:
+    search.add("t0001", right_on(range(50)))
+    search.store.append("search_ended", status="complete", reason="")
+    assert "The search" not in notes(search)
+
+
+def test_a_search_stopped_among_its_trials_counts_them(tmp_path: Path) -> None:
+    search = PredictedSearch(tmp_path, trials=9)
+    search.add("t0001", right_on(range(50)))
+    search.store.append("search_ended", status="stopped", reason="2 hours are over")
+    assert notes(search).startswith(
+        "The search stopped (2 hours are over): 1 of 9 trials is done; references are missing."
+    )
