@@ -8,7 +8,7 @@ Groups that lack levels are used for what they have.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,24 @@ def _against_others(fit: _Fit, at: int) -> Array:
     weights: Array = -others.astype(np.float64) / others.sum()
     weights[at] = 1.0
     return weights
+
+
+def with_welch(contrast: Contrast, values: Sequence[float], others: Sequence[float], grain: float) -> Contrast:
+    """A pair's difference with the interval of Welch's t-test (Biometrika 1947), from two equal runs or more a level.
+
+    Args:
+        values: of the equal runs with the level
+        others: with the level that it is held against
+        grain: as for `level_contrasts`
+    """
+    from scipy.special import stdtrit
+
+    counts = np.array([len(values), len(others)])
+    variances = np.maximum([np.var(values, ddof=1), np.var(others, ddof=1)], grain**2 / 12) / counts
+    degrees = variances.sum() ** 2 / (variances**2 / (counts - 1)).sum()
+    error = float(np.sqrt(variances.sum()))
+    half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
+    return replace(contrast, error=error, low=contrast.difference - half, high=contrast.difference + half)
 
 
 def unshared_variance(cells: Sequence[Cell]) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.conclusions.contrasts import Cell, Contrast, level_contrasts
+from tuner.conclusions.contrasts import Cell, Contrast, level_contrasts, with_welch
 from tuner.conclusions.runs import Level, Run, Runs, is_number
 
 FEWEST_ASSOCIATED = 5
@@ -108,11 +108,27 @@ def _finding(runs: Runs, setting: str) -> Finding:
         return matched if certain and 2 * len(cells) >= len(rows) else _of_drawn(runs, rows, setting)
     if certain:
         return matched
+    if groups == 1 and len(contrasts) == 1 and (told := _of_equal_runs(runs, compared, setting, contrasts[0])):
+        return told
     if len(levels) > 2 and all(map(is_number, levels)) and len(rows) >= FEWEST_ASSOCIATED:
         return _association(runs, rows, setting, levels)
     if groups == 1:
         return matched
     return Untold(setting, f"{'too few' if groups else 'no two'} {runs.noun}s differ in it alone")
+
+
+def _of_equal_runs(runs: Runs, rows: Sequence[Run], setting: str, pair: Contrast) -> Effect | None:
+    """The only pair, by the spread of its equal runs; None where a level has but one."""
+    equal: dict[Hashable, dict[Level, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        others = frozenset((name, level) for name, level in row.settings.items() if name != setting)
+        equal[row.block, others][row.settings[setting]].append(row.value)
+    for by_level in equal.values():
+        values, against = by_level.get(pair.level, []), by_level.get(pair.against or "", [])
+        if len(values) > 1 and len(against) > 1:
+            told = with_welch(pair, values, against, _grain([row.value for row in runs.rows]))
+            return Effect(setting, (told,), 1, len(values) + len(against))
+    return None
 
 
 def _of_drawn(runs: Runs, rows: list[Run], setting: str) -> Finding:

@@ -140,6 +140,8 @@ def _pair(runs: Runs, effect: Effect, contrast: Contrast) -> str:
         difference = _signed(runs, contrast.difference)
         return f"{levels}: {difference} over one pair, no interval: {_unmeasured(runs, contrast.difference)}"
     over = f"over {effect.groups} pairs" if effect.groups else _drawn(runs, effect)
+    if effect.groups == 1:
+        over = f"over one pair of {effect.runs} {runs.noun}s"
     verdict = f"{_verdict(runs, contrast)} ({_interval(runs, contrast)})"
     return f"{levels}: {_with_error(runs, contrast)} {over}: {verdict}"
 

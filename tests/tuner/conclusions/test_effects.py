@@ -45,6 +45,21 @@ def test_equal_runs_are_averaged_before_they_are_paired() -> None:
     assert found.contrasts[0].difference == pytest.approx((3 + 4) / 2)
 
 
+def test_one_pair_of_equal_runs_is_welchs_test() -> None:
+    values = {"linear": (0.51, 0.53, 0.5), "mlp": (0.6, 0.64)}
+    rows = [({"head": head}, value) for head, found in values.items() for value in found]
+    found = by_setting(make_runs(rows))["head"]
+    assert isinstance(found, Effect)
+    (contrast,) = found.contrasts
+    expected = stats.ttest_ind(values["mlp"], values["linear"], equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert (contrast.low, contrast.high) == pytest.approx((interval.low, interval.high))
+    assert (found.groups, found.runs) == (1, 5)
+    single = by_setting(make_runs(rows[:4]))["head"]
+    assert isinstance(single, Effect)
+    assert single.contrasts[0].error is None
+
+
 def test_off_and_small_levels_come_second() -> None:
     rows = noisy(points(swa=["yes", "no"], epochs=[15, 5], head=["mlp", "linear"]), yes=-1.0, mlp=-1.0)
     found = by_setting(make_runs(rows))
