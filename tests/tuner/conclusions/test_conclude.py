@@ -164,6 +164,10 @@ def test_trials_that_were_cut_short_are_counted() -> None:
     )
 
 
+def test_a_single_trial_is_told_in_the_singular() -> None:
+    assert "- Of one trial: 1 failed." in conclusions_of(make_search(make_trial(1, status="failed")))
+
+
 def test_a_search_without_trials_concludes_nothing() -> None:
     assert conclusions_of(SearchRecord()) == "## Conclusions\n\nNo trial has finished.\n"
     assert "One trial: there is nothing to compare." in conclusions_of(make_search(make_trial(1, 0.5)))
