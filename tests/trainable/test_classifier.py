@@ -24,6 +24,8 @@ FAMILIES = {
     "timm:mobilenetv3_small_050": 4,
 }
 """Backbones of every family, with a number of blocks to freeze."""
+LONG = ("efficientnet_b0", "mobilenet_v3_large")
+"""those of so many blocks that every boundary takes seconds"""
 
 NOISY = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
 
@@ -143,7 +145,13 @@ def test_freezing_goes_both_ways() -> None:
         assert all(p.requires_grad for p in classifier.head.parameters())
 
 
-@pytest.mark.parametrize("backbone", [*FAMILIES, "timm:test_convnext", "timm:regnety_002", "timm:test_byobnet"])
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        *(pytest.param(name, marks=[pytest.mark.real] if name in LONG else []) for name in FAMILIES),
+        *("timm:test_convnext", "timm:regnety_002", "timm:test_byobnet"),
+    ],
+)
 def test_prefix_and_suffix_compute_what_the_library_does(backbone: str, weights_of: Callable[[str], Weights]) -> None:
     """For every boundary: the library's own forward with its classifier replaced by the head."""
     facts, weights = backbone_facts(backbone), weights_of(backbone)

@@ -92,9 +92,21 @@ STORIES: dict[str, dict[str, Any]] = {
     },
     "multi-class": {"epochs": 2, "loss": {"pos_weight": "balanced", "label_smoothing": 0.1}, "batch_norm": "frozen"},
 }
+QUICK = (
+    "cosine",
+    "momentum and dropout",
+    "strong views, micro-batches",
+    "thawing, freezing again",
+    "mean of the last epochs",
+    "mixed images",
+    "multi-class",
+)
+"""one of each kind"""
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(
+    "story", [pytest.param(story, marks=[] if story in QUICK else [pytest.mark.real]) for story in STORIES]
+)
 def test_a_trial_resumed_after_any_report_is_the_uninterrupted_one(story: str, tmp_path: Path) -> None:
     """Every number but times and memory, and every trained weight, to the bit."""
     config = small_config(**STORIES[story])

@@ -17,6 +17,7 @@ from tuner.replay import replay
 from tuner.run import run_search
 from tuner.store import Store
 
+pytestmark = pytest.mark.real  # they train some twenty trials
 Searched = tuple[Store, SearchRecord]
 
 

@@ -167,7 +167,7 @@ def test_strange_labels_are_drawn(tmp_path: Path, name: str, task: str) -> None:
     assert r"\$x\$ and \$" in text_of(drawn(name, given))
 
 
-@pytest.mark.parametrize("trials", [1, 120])
+@pytest.mark.parametrize("trials", [1, pytest.param(120, marks=pytest.mark.real)])
 def test_pictures_of_one_trial_and_of_many_fit_a_page(tmp_path: Path, trials: int) -> None:
     given = source(tmp_path, mixed_search(trials, direction="minimize", scheduler=ASHA, sampler="tpe"))
     shown = [name for name, plot in PLOTS.items() if plot.numbers(given) is not None]
