@@ -22,7 +22,7 @@ from tuner.cli.options import (
     reads_data,
 )
 
-SHOWN_AT_THE_END = 5
+SHOWN_AT_THE_END = 4
 """rows that a search prints last; the rest is in its leaderboard.md"""
 
 
@@ -107,7 +107,7 @@ def search(
         raise
 
     record = Store(folder).record()
-    print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}")
+    print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}", end="")
     best = f"best config: {store.best_yaml}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.leaderboard_md}")
     if record.best is None:

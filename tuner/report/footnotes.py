@@ -13,8 +13,10 @@ from tuner.report import table
 from tuner.tolerant import mapping
 
 
-def footnotes(search: SearchRecord, evidence: Evidence | None, shown: Sequence[TrialRecord]) -> Iterator[str]:
-    """A paragraph each."""
+def footnotes(
+    search: SearchRecord, evidence: Evidence | None, shown: Sequence[TrialRecord], *, explained: bool = True
+) -> Iterator[str]:
+    """A paragraph each; `explained`: with what ranks and intervals are."""
     if search.status in ("stopped", "failed"):
         yield _cut_short(search)
     if search.best is None:
@@ -22,7 +24,8 @@ def footnotes(search: SearchRecord, evidence: Evidence | None, shown: Sequence[T
     elif evidence and set(evidence.ranks).issubset(evidence.by_value):
         yield f"Ranked by value alone: {_why_by_value(search, evidence)}; nothing is told apart."
     elif evidence:
-        yield from _ranking(search, evidence)
+        yield from _first(search, evidence)
+        yield from _explanation(search, evidence) if explained else ()
     yield from _above(search, shown)
     yield from _stopped(search)
     yield from _left_out(shown)
@@ -77,7 +80,8 @@ def _drawn(evidence: Evidence) -> str:
     return f"{evidence.images} validation images{groups}"
 
 
-def _ranking(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
+def _first(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
+    """Who is first, and whether alone."""
     best = search.best
     rank = evidence.ranks.get(best.id, 1) if best else 1
     if best and rank > 1:
@@ -90,6 +94,9 @@ def _ranking(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
     elif best and len(evidence.ranks) - len(evidence.by_value) > 1 and best.id not in evidence.by_value:
         first = next(id for id, place in evidence.ranks.items() if place == 1 and id not in evidence.by_value)
         yield f"{table.escape(first)} stands alone: it is significantly better than every other finished trial."
+
+
+def _explanation(search: SearchRecord, evidence: Evidence) -> Iterator[str]:
     yield (
         f"Rank: 1 + the number of trials that are significantly better on the same images (5 %, corrected for many "
         f"comparisons). Intervals: 95 % bootstrap over {_drawn(evidence)}; those of trials that were selected by these "

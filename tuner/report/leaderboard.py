@@ -105,23 +105,30 @@ def to_markdown(
 
 
 def to_brief_markdown(search: SearchRecord, evidence: Evidence, top: int) -> str:
-    """What a search prints at its end: the first rows, their footnotes, and whether it was worth it."""
-    return "\n\n".join([*_table_and_footnotes(search, evidence, top, {}), *verdict(search, evidence)]) + "\n"
+    """What a search prints at its end: the first rows, who is first, and whether it was worth it."""
+    shown = _shown(search, top)
+    notes = [*footnotes(search, evidence, _trials(shown), explained=False), *verdict(search, evidence)]
+    return "\n\n".join([_title(search), _markdown_table(search, evidence, shown, {}), "\n".join(notes)]) + "\n"
 
 
 def _table_and_footnotes(
     search: SearchRecord, evidence: Evidence | None, top: int | None, extra: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
     shown = _shown(search, top)
-    better = "higher" if search.direction == "maximize" else "lower"
-    parts = [
-        f"# {table.escape(search.name)}: {table.escape(search.metric)} ({better} is better)",
-        _markdown_table(search, evidence, shown, extra),
-    ]
-    trials = [entry for entry in shown if isinstance(entry, TrialRecord)]
+    trials = _trials(shown)
+    parts = [_title(search), _markdown_table(search, evidence, shown, extra)]
     if len(trials) < len(search.trials):
         parts.append(f"{len(trials)} of {len(search.trials)} trials are shown.")
     return [*parts, *footnotes(search, evidence, trials)]
+
+
+def _title(search: SearchRecord) -> str:
+    better = "higher" if search.direction == "maximize" else "lower"
+    return f"# {table.escape(search.name)}: {table.escape(search.metric)} ({better} is better)"
+
+
+def _trials(entries: Iterable[Entry]) -> list[TrialRecord]:
+    return [entry for entry in entries if isinstance(entry, TrialRecord)]
 
 
 def _shown(search: SearchRecord, top: int | None) -> list[Entry]:
