@@ -75,7 +75,7 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(spaces(), st.randoms(use_true_random=False))
 def test_every_valid_space(given_space: dict[str, Any], rng: random.Random) -> None:
     space = space_of(write_yaml(given_space))

@@ -18,6 +18,7 @@ def names(paths: list[Path]) -> list[str]:
     return [path.stem for path in paths]
 
 
+@pytest.mark.real
 def test_pictures_are_written_as_png_in_the_order_of_the_table(tmp_path: Path) -> None:
     store = Store(tmp_path)
     record = mixed_search(8)
