@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.document import write_yaml
-from search_spaces.space import Asha, Space
+from search_spaces.schedulers import Asha
+from search_spaces.space import Space
 from trainable.data.splits import write_splits
 from trainable.metrics import Objective
 from trainable.plugins import loaded_plugins

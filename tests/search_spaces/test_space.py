@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from search_spaces.check import prove
 from search_spaces.document import parse_yaml, write_yaml
-from search_spaces.space import Asha, NoScheduler, Space, load_space, read_space
+from search_spaces.schedulers import Asha, NoScheduler
+from search_spaces.space import Space, load_space, read_space
 from trainable.errors import UserError
 
 EXAMPLE = """

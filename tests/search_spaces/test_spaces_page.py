@@ -11,7 +11,8 @@ from search_spaces.axes import AXES
 from search_spaces.check import prove
 from search_spaces.document import parse_yaml
 from search_spaces.fields import CONFIG_FIELDS
-from search_spaces.space import Asha, Budget, Space, read_space
+from search_spaces.schedulers import Asha
+from search_spaces.space import Budget, Space, read_space
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text(encoding="utf-8")
 FRAGMENTS = re.findall(r"```(yaml|python)\n(.*?)```", PAGE, re.DOTALL)

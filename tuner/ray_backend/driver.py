@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.space import Asha, Space
+from search_spaces.schedulers import Asha
+from search_spaces.space import Space
 from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
 from trainable.freezing import blocks_to_freeze
