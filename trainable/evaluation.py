@@ -23,8 +23,6 @@ from trainable.thresholds import cross_fitted_decisions, fit_thresholds, validat
 if TYPE_CHECKING:
     from trainable.data.dataset import ImageDataset
 
-EVALUATION_BATCH_IMAGES = 256
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -46,8 +44,7 @@ def split_logits(classifier: Classifier, features: PrefixFeatures, images: npt.N
     """Logits `[n, labels]` of plain views, on the CPU."""
     classifier.eval()
     with torch.no_grad():
-        batches = np.split(images, range(EVALUATION_BATCH_IMAGES, len(images), EVALUATION_BATCH_IMAGES))
-        return torch.cat([classifier.suffix(features.plain(batch)).float().cpu() for batch in batches])
+        return torch.cat([classifier.suffix(batch).float().cpu() for batch in features.batches(images)])
 
 
 class Evaluator:

@@ -109,7 +109,7 @@ class FocalLoss(_Loss):
             softened = targets * (1 - smoothing) + 0.5 * smoothing
             losses = functional.binary_cross_entropy_with_logits(logits, softened, pos_weight=weights, reduction="none")
             likelihood = logits.sigmoid() * targets + (-logits).sigmoid() * (1 - targets)
-            return (losses * (1 - likelihood) ** gamma).mean()
+            return (losses * _doubt(likelihood) ** gamma).mean()
 
         def of_classes(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             losses = functional.cross_entropy(
@@ -117,9 +117,14 @@ class FocalLoss(_Loss):
             )
             soft = targets if targets.ndim == 2 else functional.one_hot(targets, logits.shape[1])
             likelihood = (logits.softmax(1) * soft).sum(1)
-            return (losses * (1 - likelihood) ** gamma).mean()
+            return (losses * _doubt(likelihood) ** gamma).mean()
 
         return of_labels if task == "multilabel" else of_classes
+
+
+def _doubt(likelihood: torch.Tensor) -> torch.Tensor:
+    """1 - likelihood, never 0: a power below 1 has no slope there, and one sure decision would make all weights NaN."""
+    return (1 - likelihood).clamp_min(1e-7)
 
 
 Loss = Annotated[CrossEntropyLoss | FocalLoss, Field(discriminator="kind")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,17 +61,13 @@ def logistic_regression(
     scaler = StandardScaler().fit(features["train"])
     inputs = {split: scaler.transform(found) for split, found in features.items()}
     targets = data.targets[data.split["train"]]
-    best: tuple[float, float, Logits] | None = None
-    for c in INVERSE_PENALTIES:
-        fitted = _fit(inputs["train"], targets, c, data)
-        value = _value(fitted(inputs["val"]), data, objective)
-        if best is None or objective.better(value, best[0]):
-            held_out = {split: fitted(found) for split, found in inputs.items() if split != "train"}
-            best = (value, c, held_out)
-    assert best is not None  # there are penalties
-    return ReferenceModel(
-        best[2], f"scikit-learn on features of frozen {config.backbone}, C {best[1]:g} chosen on validation"
-    )
+    fitted = {c: _fit(inputs["train"], targets, c, data) for c in INVERSE_PENALTIES}
+    values = {c: _value(fit(inputs["val"]), data, objective) for c, fit in fitted.items()}
+    sign = 1.0 if objective.direction == "maximize" else -1.0
+    best = max(values, key=lambda c: -math.inf if math.isnan(values[c]) else sign * values[c])
+    logits = {split: fitted[best](found) for split, found in inputs.items() if split != "train"}
+    description = f"scikit-learn on features of frozen {config.backbone}, C {best:g} chosen on validation"
+    return ReferenceModel(logits, description)
 
 
 def _frozen_features(
@@ -80,7 +77,10 @@ def _frozen_features(
     classifier.freeze(len(classifier.blocks))
     classifier.eval()
     features = PrefixFeatures(classifier, data, device)
-    return {split: features.plain(images).cpu().numpy() for split, images in data.split.items()}
+    return {
+        split: torch.cat([batch.cpu() for batch in features.batches(images)]).numpy()
+        for split, images in data.split.items()
+    }
 
 
 def _fit(inputs: npt.NDArray[Any], targets: npt.NDArray[Any], c: float, data: ImageDataset) -> Any:

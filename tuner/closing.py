@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from search_spaces.space import Space
 from trainable.config import TrialConfig
-from trainable.errors import UserError
 from tuner.evidence.gathering import Gatherer
 from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
 from tuner.replay import replay
@@ -49,23 +48,20 @@ def score_at_the_end(
             store.append("reference_scored", name=name, given=False, **result)
 
 
-def write_report(store: Store, space: Space, top_k: int) -> None:
+def write_report(store: Store, space: Space, top_k: int, gatherer: Gatherer) -> None:
     """Conclude, and write the tables, pictures and journal of a search that has ended, however it did."""
     from tuner.conclusions.conclude import conclusions_of
-    from tuner.journal import write_journal
+    from tuner.journal import refresh_journal
     from tuner.ray_backend.importance import importances_of
     from tuner.report.plots import draw_plots
 
-    search, gatherer = store.record(), Gatherer(store)
+    search = store.record()
     evidence = gatherer.evidence(search)
     conclusions = conclusions_of(search, evidence, importances_of(search, space))
     write_atomically(store.conclusions_md, conclusions)
     draw_plots(store, search, evidence)
-    write_outputs(store, search, top_k, gatherer, conclusions)  # after the plots, which it shows
-    try:
-        write_journal(store.folder.parent)
-    except UserError as error:  # someone else's JOURNAL.md
-        store.append("note", text=f"the journal is not up to date: {error}")
+    write_outputs(store, search, top_k, evidence, conclusions)  # after the plots, which it shows
+    refresh_journal(store)
 
 
 def to_score_on_test(search: SearchRecord, top_k: int) -> list[TrialRecord]:

@@ -45,6 +45,14 @@ def add_note(store: Store, text: str, trial: str | None = None) -> None:
         raise UserError(f"{store.notes_jsonl}: cannot be written ({error.strerror}); the note is not kept") from None
 
 
+def refresh_journal(store: Store) -> None:
+    """Bring the journal beside a search's folder up to date, by whoever holds the search's lock."""
+    try:
+        write_journal(store.folder.parent)
+    except UserError as error:  # someone else's JOURNAL.md: what was done is done
+        store.append("note", text=f"the journal is not up to date: {error}")
+
+
 def write_journal(results: Path) -> Path:
     """Make JOURNAL.md of all searches in a results folder; a folder that cannot be read is named at its end.
 

@@ -51,8 +51,6 @@ def prove_reruns(wanted: Reruns, rows: Sequence[SplitRow], labels: Sequence[str]
     """
     if wanted.folds:
         fold_splits(rows, labels, wanted.folds, data_seed)
-    if wanted.resplit:
-        resplit(rows, labels, data_seed)
     shares_of_train(rows, labels, wanted.train_fractions, data_seed)
 
 
@@ -61,17 +59,19 @@ def write_rerun_splits(
 ) -> None:
     """Write the split of every planned rerun that has one of its own."""
     made: dict[str, Sequence[SplitRow]] = {}
-    data_seeds = {again.rerun.data_seed for again in planned if again.rerun.kind == "repeat"}
-    made |= {_of_seed(seed): resplit(rows, labels, seed) for seed in data_seeds}
     for again in planned:
         seed = again.rerun.data_seed
-        if again.rerun.kind == "fold" and again.splits not in made:
+        if again.splits in (*made, OWN_SPLITS):
+            continue
+        if again.rerun.kind == "repeat":
+            made[again.splits] = resplit(rows, labels, seed)
+        elif again.rerun.kind == "fold":
             folds = fold_splits(rows, labels, wanted.folds or 0, seed)
             made |= {_of_fold(number, len(folds)): fold for number, fold in enumerate(folds)}
-        elif again.rerun.kind == "fraction" and again.splits not in made:
+        else:
             shares = shares_of_train(rows, labels, wanted.train_fractions, seed)
             made |= {_of_share(share): kept for share, kept in shares.items()}
-    for name in {again.splits for again in planned} - {OWN_SPLITS}:
+    for name in {again.splits for again in planned} & made.keys():
         (folder / name).parent.mkdir(exist_ok=True)
         write_splits(folder / name, made[name])
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.document import write_yaml
@@ -26,7 +25,7 @@ from tuner.plugins import plugin_hashes
 from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
 from tuner.proving import prove_all
-from tuner.records import Reference, SearchRecord
+from tuner.records import Reference
 from tuner.replay import Replay, replay
 from tuner.report.best import write_outputs
 from tuner.reruns import plan_reruns, prove_reruns, write_rerun_splits
@@ -83,9 +82,10 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         store = Store.create(config.results, config.name)
         with store.lock():
             _write_inputs(store, proved)
-            with _followed(store, proved, listeners):
+            gatherer = Gatherer(store)
+            with _followed(store, proved, gatherer, listeners):
                 _run(store, proved, slots, interrupted)
-            write_report(store, proved.space, config.top_k)
+            write_report(store, proved.space, config.top_k, gatherer)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store
@@ -256,16 +256,17 @@ def _assignment(store: Store, proved: ProvedSearch) -> Assignment:
 
 
 @contextmanager
-def _followed(store: Store, proved: ProvedSearch, listeners: Iterable[Listener]) -> Iterator[None]:
+def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners: Iterable[Listener]) -> Iterator[None]:
     """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
     from tuner.ray_backend.study import StudyMirror
 
-    so_far, gatherer = Replay(), Gatherer(store)
+    so_far = Replay()
 
     def refresh_outputs(event: Event) -> None:
         so_far.add(event)
         if event["kind"] in ("trial_ended", "test_scored", "search_ended"):
-            write_outputs(store, so_far.record(), proved.config.top_k, gatherer)
+            search = so_far.record()
+            write_outputs(store, search, proved.config.top_k, gatherer.evidence(search))
         if event["kind"] == "trial_ended" and event["status"] != "paused":
             # with the optimiser's state it is the largest file of a trial, and only a trial that goes on needs it
             (store.checkpoints(event["trial"]) / "last.pt").unlink(missing_ok=True)
@@ -299,12 +300,3 @@ def _interruptible() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def load_results(name: str | Path, results: Path) -> SearchRecord:
-    """The record of a search, running or ended.
-
-    Raises:
-        UserError: there is no such search.
-    """
-    return Store.open(name, results).record()

@@ -142,3 +142,14 @@ def test_a_focal_loss_takes_mixed_classes() -> None:
     soft = torch.nn.functional.one_hot(targets, logits.shape[1]).float()
     loss = FocalLoss(kind="focal").build("multiclass", COUNTS, IMAGES, CPU)
     assert torch.allclose(loss(logits, soft), loss(logits, targets))
+
+
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_a_sure_and_right_decision_keeps_gradients_finite(task: Task, gamma: float) -> None:
+    _, targets = logits_and_targets(task, 20)
+    right = targets if task == "multilabel" else functional.one_hot(targets, len(COUNTS))
+    logits = (80.0 * right.float() - 40).requires_grad_()
+    FocalLoss(kind="focal", gamma=gamma).build(task, COUNTS, IMAGES, CPU)(logits, targets).backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()

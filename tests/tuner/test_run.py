@@ -18,7 +18,7 @@ from tuner.config import SearchConfig, parse_options
 from tuner.ray_backend import tune_loop
 from tuner.records import SearchRecord
 from tuner.replay import replay
-from tuner.run import load_results, run_search
+from tuner.run import run_search
 from tuner.store import Event, Store
 
 pytestmark = pytest.mark.usefixtures("_without_ray")
@@ -198,9 +198,9 @@ def test_a_search_may_run_beside_the_main_thread(make_config: MakeConfig) -> Non
 def test_results_are_loaded_by_name_or_folder(make_config: MakeConfig) -> None:
     config = make_config(trials=1)
     store = run_search(config)
-    assert load_results("new", config.results) == load_results(store.folder, Path("elsewhere"))
+    assert Store.open("new", config.results).record() == Store.open(store.folder, Path("elsewhere")).record()
     with pytest.raises(UserError, match="did you mean 'new'"):
-        load_results("nwe", config.results)
+        Store.open("nwe", config.results)
 
 
 def test_weights_are_part_of_the_record(

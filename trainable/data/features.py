@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Indices = npt.NDArray[np.int64]
 
+BATCH_IMAGES = 256
+"""whose pixels are in memory at once where nothing is trained on them"""
 REMEMBERED_GIB = 1.0
 """Features of plain views are kept in memory up to this much; beyond it they are computed again each epoch."""
 
@@ -53,6 +56,11 @@ class PrefixFeatures:
             self._known[new] = True
         assert self._kept is not None  # some image is known, so there is room
         return self._kept[torch.from_numpy(images)]
+
+    def batches(self, images: Indices) -> Iterator[torch.Tensor]:
+        """The same for any number of images, some at a time: pixels of all at once would not fit."""
+        for batch in np.split(images, range(BATCH_IMAGES, len(images), BATCH_IMAGES)):
+            yield self.plain(batch)
 
     def _room_for(self, features: torch.Tensor) -> torch.Tensor | None:
         """Memory for every image's features, if that is within the budget."""

@@ -14,7 +14,7 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from search_spaces.document import Document, read_yaml
 from trainable.errors import UserError, nearest
-from tuner.evidence.gathering import Evidence, Gatherer
+from tuner.evidence.gathering import Evidence
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report.leaderboard import to_csv, to_markdown
 from tuner.report.shown import certainty
@@ -56,16 +56,15 @@ def best_yaml(
 
 
 def write_outputs(
-    store: Store, search: SearchRecord, top_k: int, gatherer: Gatherer | None = None, conclusions: str = ""
+    store: Store, search: SearchRecord, top_k: int, evidence: Evidence | None = None, conclusions: str = ""
 ) -> None:
     """Bring leaderboard.md, leaderboard.csv, best.yaml and the `top_k` files of top/ up to date, each atomically.
 
     Files in top/ that are named like its own but no longer belong there are removed. Before a trial is eligible there
-    is no best.yaml. May be called as often as wanted while the search runs; what is up to date is not touched, and
-    with one `gatherer` for all calls a call resamples only new predictions. `conclusions` go into leaderboard.md,
+    is no best.yaml. May be called as often as wanted while the search runs; what is up to date is not touched.
+    Without `evidence` ranks are by value. `conclusions` go into leaderboard.md,
     and the plots that are there.
     """
-    evidence = (gatherer or Gatherer(store)).evidence(search)
     plots = sorted(path.relative_to(store.folder).as_posix() for path in store.plots.glob("*.png"))
     _refresh(store.leaderboard_md, to_markdown(search, evidence, conclusions=conclusions, plots=plots))
     _refresh(store.leaderboard_csv, to_csv(search, evidence))

@@ -7,18 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search_spaces.document import read_yaml
 from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import SPLITS
 from trainable.errors import UserError
 from trainable.metrics import parse_objective
 from trainable.weights import Weights, require_weights
-from tuner.journal import write_journal
+from tuner.evidence.gathering import gather
+from tuner.journal import refresh_journal
 from tuner.records import Retrained, SearchRecord, TrialRecord
 from tuner.report.best import write_outputs
 from tuner.shipping.chosen import choose_trial, retrained_name
 from tuner.shipping.new_folder import new_folder
 from tuner.shipping.stored_data import open_stored
 from tuner.store import Store
+from tuner.tolerant import integer, mapping
 
 if TYPE_CHECKING:
     from trainable.data.dataset import ImageDataset
@@ -59,18 +62,15 @@ def retrain_model(
         made = Retrained(chosen.id, splits, steps, folder, test)
         store.append("retrained", made.trial, splits=splits, steps=steps, folder=folder, test=test)
         _count_the_read(store)
-        try:
-            write_journal(store.folder.parent)
-        except UserError as error:  # someone else's JOURNAL.md
-            store.append("note", text=f"the journal is not up to date: {error}")
+        refresh_journal(store)
     return made
 
 
 def _count_the_read(store: Store) -> None:
     """Bring the tables up to date; conclusions and top/ are as the search left them."""
-    told = store.conclusions_md
-    conclusions = told.read_text(encoding="utf-8") if told.exists() else ""
-    write_outputs(store, store.record(), len(list(store.top.glob("*.yaml"))), conclusions=conclusions)
+    search = store.record()
+    top_k = integer(mapping(read_yaml(store.search_yaml).data.get("search")).get("top_k"))
+    write_outputs(store, search, top_k or 0, gather(store, search), store.conclusions())
 
 
 def _splits(search: SearchRecord, all_data: bool) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from small_trials import CPU, job_of, numbers, reports_of, small_config
 import trainable.learner
 from trainable.augment import AUGMENTS
 from trainable.classifier import Classifier, build_classifier
+from trainable.data import features
 from trainable.data.features import PrefixFeatures
 from trainable.data.views import keyed_uniform
 from trainable.weights import Weights
@@ -160,3 +161,21 @@ def test_a_trial_is_the_same_with_and_without_memory(
     monkeypatch.setattr(trainable.learner, "PrefixFeatures", functools.partial(PrefixFeatures, remembered_gib=0.0))
     computed = reports_of(job_of(config, tmp_path / "computed", weights=weights_of(backbone)))
     assert numbers(remembered) == numbers(computed)
+
+
+def test_many_images_pass_some_at_a_time(
+    classifier_of: Callable[[str, int], Classifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    pixels = PrefixFeatures.pixels
+
+    def counted(self: PrefixFeatures, images: np.ndarray, augment: str, epoch: int) -> torch.Tensor:
+        asked.append(len(images))
+        return pixels(self, images, augment, epoch)
+
+    monkeypatch.setattr(PrefixFeatures, "pixels", counted)
+    monkeypatch.setattr(features, "BATCH_IMAGES", 32)
+    classifier = classifier_of("resnet18", 3)
+    found = torch.cat(list(PrefixFeatures(classifier, DATA, CPU, 0).batches(np.arange(70))))
+    assert asked == [32, 32, 6]
+    assert torch.equal(found, PrefixFeatures(classifier, DATA, CPU, 0).plain(np.arange(70)))

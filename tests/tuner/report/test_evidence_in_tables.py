@@ -109,9 +109,9 @@ def test_the_best_yaml_says_how_sure_it_is(search: PredictedSearch) -> None:
 
 
 def test_files_are_written_from_evidence_and_conclusions(search: PredictedSearch) -> None:
-    gatherer = Gatherer(search.store)
+    evidence = Gatherer(search.store).evidence(search.record)
     for conclusions in ("", "## Conclusions\n\nNone yet."):
-        write_outputs(search.store, search.record, 3, gatherer, conclusions)
+        write_outputs(search.store, search.record, 3, evidence, conclusions)
     text = search.store.leaderboard_md.read_text()
     assert "| 1= " in text
     assert text.index("None yet.") < text.index("## How it was made")
