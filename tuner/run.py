@@ -26,8 +26,8 @@ from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
 from tuner.proving import prove_all
 from tuner.records import Reference
-from tuner.replay import Replay, replay
-from tuner.report.best import write_outputs
+from tuner.replay import replay
+from tuner.report.writer import OutputWriter
 from tuner.reruns import plan_reruns, prove_reruns, write_rerun_splits
 from tuner.store import Event, Store, write_atomically
 
@@ -260,25 +260,21 @@ def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners:
     """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
     from tuner.ray_backend.study import StudyMirror
 
-    so_far = Replay()
-
-    def refresh_outputs(event: Event) -> None:
-        so_far.add(event)
-        if event["kind"] in ("trial_ended", "test_scored", "search_ended"):
-            search = so_far.record()
-            write_outputs(store, search, proved.config.top_k, gatherer.evidence(search))
+    def drop_last(event: Event) -> None:
         if event["kind"] == "trial_ended" and event["status"] != "paused":
             # with the optimiser's state it is the largest file of a trial, and only a trial that goes on needs it
             (store.checkpoints(event["trial"]) / "last.pt").unlink(missing_ok=True)
 
-    mirror = StudyMirror(store.study_db, proved.space)
+    writer, mirror = OutputWriter(store, proved.config.top_k, gatherer), StudyMirror(store.study_db, proved.space)
+    writer.start()
     mirror.start()
-    store.listeners += [refresh_outputs, mirror.put, *listeners]
+    store.listeners += [writer.put, drop_last, mirror.put, *listeners]
     try:
         yield
     finally:
         store.listeners.clear()
         mirror.close()
+        writer.close()
 
 
 @contextmanager
