@@ -1,4 +1,4 @@
-"""Which trials of a search are stopped early. One class a scheduler = how it is written; tuner runs them."""
+"""Which trials of a search are halted early. One class a scheduler = how it is written; tuner runs them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,36 @@ class Asha(Strict):
     """trials are compared only with those that have the same values of these fields"""
 
 
+class PausingAsha(Strict):
+    """Halving by promotion: every trial pauses at a rung, and only the best of all that came there go on."""
+
+    kind: Literal["pausing_asha"] = "pausing_asha"
+    grace_epochs: GraceEpochs = 1
+    """the first rung, where every trial pauses"""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """one trial in this many goes on, and a rung is this many times the one before"""
+    within: tuple[str, ...] = ()
+    """trials are compared only with those that have the same values of these fields"""
+    eager: bool = False
+    """promote before all trials have started: some finish early, and more are promoted that later ones surpass"""
+
+
+class OneEpoch(Strict):
+    """Every trial trains for one epoch; the best few and the baseline go on to the end."""
+
+    kind: Literal["one_epoch"] = "one_epoch"
+    keep: Annotated[int, Field(ge=1)] = 3
+    """trials that go on beside the baseline"""
+
+    @property
+    def grace_epochs(self) -> float:
+        return 1
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        return ()
+
+
 class NoScheduler(Strict):
     """Every trial trains for all its epochs."""
 
@@ -45,7 +75,10 @@ def _by_kind(given: Any) -> Any:
     return {"kind": given} if isinstance(given, str) else given
 
 
+Halving = Asha | PausingAsha | OneEpoch
+"""the schedulers under which some trials are halted before their last epoch"""
+
 Scheduler = Annotated[
-    Annotated[Asha | NoScheduler, Field(discriminator="kind")],
+    Annotated[Halving | NoScheduler, Field(discriminator="kind")],
     BeforeValidator(_by_kind),
 ]
