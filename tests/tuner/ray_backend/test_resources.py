@@ -1,0 +1,117 @@
+"""What part of a GPU a trial gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_trials import small_config
+
+from trainable.config import parse_config
+from tuner.ray_backend.resources import EIGHTHS, GpuShares, MemoryKey, Peaks, fit, memory_key, share_of_gpu
+
+KEY = MemoryKey("resnet18", "fp32", 224, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("peak_gib", "gpu_gib", "eighths"),
+    [(0.1, 24, 1), (1.9, 24, 1), (2.0, 24, 1), (2.1, 24, 2), (10, 24, 5), (18, 24, 8), (40, 24, 8), (1, 80, 1)],
+)
+def test_a_share_holds_the_peak_with_a_margin(peak_gib: float, gpu_gib: float, eighths: int) -> None:
+    assert share_of_gpu(peak_gib, gpu_gib) == eighths / EIGHTHS
+
+
+@given(st.floats(0, 200), st.floats(1, 200), st.floats(0, 50))
+def test_shares_are_eighths_and_grow_with_the_peak(peak_gib: float, gpu_gib: float, more_gib: float) -> None:
+    share = share_of_gpu(peak_gib, gpu_gib)
+    assert share * EIGHTHS in range(1, EIGHTHS + 1)
+    assert share <= share_of_gpu(peak_gib + more_gib, gpu_gib)
+    assert share == 1 or share * gpu_gib >= peak_gib + 0.6
+
+
+@given(st.lists(st.integers(1, EIGHTHS), max_size=12))
+def test_as_many_trials_share_a_gpu_as_add_up_to_one(eighths: list[int]) -> None:
+    shares = [number / EIGHTHS for number in eighths]
+    assert fit(shares, 1) == (sum(eighths) <= EIGHTHS)
+    assert fit(shares, len(shares))
+    assert not fit([*shares, 1 / EIGHTHS], 0)
+
+
+def test_a_share_lies_on_one_gpu() -> None:
+    assert fit([0.625, 0.625, 0.375, 0.375], 2)
+    assert not fit([0.625, 0.625, 0.75], 2)
+
+
+def test_a_trial_s_memory_is_that_of_the_stage_that_trains_most() -> None:
+    config = parse_config(
+        {"backbone": "resnet18", "freeze": 2, "head_warmup_epochs": 1, "batch_size": 64, "micro_batch": 16}
+    )
+    assert memory_key(config, "bf16") == MemoryKey("resnet18", "bf16", 224, 16, 2)
+    assert memory_key(small_config(freeze="all"), "fp32").frozen == 5
+
+
+def test_what_needs_no_more_is_expected_to_take_no_more(tmp_path: Path) -> None:
+    peaks = Peaks(tmp_path / "peaks.json")
+    assert peaks.expected(KEY) is None
+    peaks.remember(KEY, 4.0)
+    peaks.remember(KEY, 3.0)
+    for smaller in ({}, {"images": 16}, {"frozen": 5}, {"image_size": 128}):
+        assert peaks.expected(replace(KEY, **smaller)) == 4.0
+    for other in ({"images": 64}, {"frozen": 2}, {"image_size": 256}, {"precision": "bf16"}, {"backbone": "lite0"}):
+        assert peaks.expected(replace(KEY, **other)) is None
+    peaks.remember(replace(KEY, images=16), 2.5)
+    assert peaks.expected(replace(KEY, images=8)) == 2.5
+
+
+def test_peaks_are_remembered_from_search_to_search(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "peaks.json"
+    one, other = Peaks(file), Peaks(file)
+    one.remember(KEY, 4.0)
+    other.remember(replace(KEY, backbone="lite0"), 1.0)
+    again = Peaks(file)
+    assert (again.expected(KEY), again.expected(replace(KEY, backbone="lite0"))) == (4.0, 1.0)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[[1, 2]]", '{"peaks": 3}', '[[{"backbone": "resnet18"}, 4]]'])
+def test_a_damaged_file_is_as_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "peaks.json").write_text(text)
+    peaks = Peaks(tmp_path / "peaks.json")
+    assert peaks.expected(KEY) is None
+    peaks.remember(KEY, 4.0)
+    assert Peaks(tmp_path / "peaks.json").expected(KEY) == 4.0
+
+
+def test_a_trial_has_a_gpu_alone_until_one_like_it_is_measured(tmp_path: Path) -> None:
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
+    config, other = small_config(), small_config(freeze=0)
+    assert shares.of("t0001", config) == 1
+    shares.learn(config, 2.0, gpu_gib=24)
+    assert shares.of("t0002", config) == 0.125
+    assert shares.of("t0003", other) == 1
+    shares.learn(config, 8.0, gpu_gib=80)
+    assert shares.of("t0004", config) == 0.5  # the smaller GPU counts
+
+
+def test_what_ran_out_of_memory_on_a_share_gets_a_gpu_alone(tmp_path: Path) -> None:
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
+    config = small_config()
+    shares.learn(config, 2.0, gpu_gib=24)
+    shares.leave_alone("t0002")
+    assert (shares.of("t0002", config), shares.of("t0003", config)) == (1, 0.125)
+
+
+def test_a_known_peak_says_nothing_before_a_worker_tells_of_its_gpu(tmp_path: Path) -> None:
+    Peaks(tmp_path / "peaks.json").remember(memory_key(small_config(), "fp32"), 2.0)
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
+    assert shares.of("t0001", small_config()) == 1
+    shares.learn(small_config(freeze="all"), 1.0, gpu_gib=24)
+    assert shares.of("t0002", small_config()) == 0.125
+
+
+def test_cpus_have_no_shares(tmp_path: Path) -> None:
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
+    shares.learn(small_config(), 2.0, gpu_gib=None)
+    assert not (tmp_path / "peaks.json").exists()

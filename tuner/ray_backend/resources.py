@@ -1,0 +1,134 @@
+"""How much of a GPU a trial asks for, from the memory that trials like it took. Plain arithmetic; Ray does the rest.
+
+Shares are eighths of one GPU. A trial has a GPU alone until a worker has told how much memory GPUs have here, and until
+it, or one that needs at least as much, has been measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from trainable.backbones import count_blocks
+from trainable.config import TrialConfig
+from trainable.freezing import blocks_to_freeze
+from tuner.store import write_atomically
+
+EIGHTHS = 8
+"""to a GPU: the smallest share is one of them"""
+_MARGIN = 1.2
+"""above a measured peak: fragmentation, and what a kernel takes for itself"""
+_CONTEXT_GIB = 0.6
+"""what CUDA takes for a process, which torch does not count"""
+
+
+@dataclass(frozen=True)
+class MemoryKey:
+    """What a trial's peak memory depends on."""
+
+    backbone: str
+    precision: str
+    image_size: int
+    images: int
+    """that pass the network at once"""
+    frozen: int
+    """leading blocks, in the stage that trains most"""
+
+    def needs_no_more_than(self, other: MemoryKey) -> bool:
+        """Whether a trial of this key fits wherever one of the other does."""
+        return (
+            (self.backbone, self.precision) == (other.backbone, other.precision)
+            and self.image_size <= other.image_size
+            and self.images <= other.images
+            and self.frozen >= other.frozen
+        )
+
+
+_ROWS = TypeAdapter(list[tuple[MemoryKey, float]])
+
+
+def memory_key(config: TrialConfig, precision: str) -> MemoryKey:
+    """Raises UserError for a freeze beyond the blocks."""
+    blocks = count_blocks(config.backbone)
+    frozen = min(blocks_to_freeze(stage.freeze or 0, blocks, config.backbone) for stage in config.plan)
+    images = min(config.micro_batch or config.batch_size, config.batch_size)
+    return MemoryKey(config.backbone, precision, config.image_size, images, frozen)
+
+
+def share_of_gpu(peak_gib: float, gpu_gib: float) -> float:
+    """The eighths of a GPU that hold a trial of this peak, with a margin; 1 where they would not."""
+    needed = (peak_gib * _MARGIN + _CONTEXT_GIB) / gpu_gib
+    return min(EIGHTHS, max(1, math.ceil(needed * EIGHTHS))) / EIGHTHS
+
+
+def fit(shares: Iterable[float], gpus: int) -> bool:
+    """Whether GPUs can hold these shares, none across two of them: first fit, the largest share first."""
+    free = [1.0] * gpus
+    for share in sorted(shares, reverse=True):
+        place = next((place for place, room in enumerate(free) if share <= room), None)
+        if place is None:
+            return False
+        free[place] -= share
+    return True
+
+
+class Peaks:
+    """The most memory that trials took on GPUs of this cluster, kept in a file from search to search.
+
+    It is a help and no record: searches that run at once may each lose what another one wrote, and a file that cannot
+    be read counts as none.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._gib = self._read()
+
+    def remember(self, key: MemoryKey, gib: float) -> None:
+        """Take in a measured peak."""
+        if gib <= self._gib.get(key, 0.0):
+            return
+        self._gib = self._read() | self._gib | {key: gib}
+        write_atomically(self._file, _ROWS.dump_json(list(self._gib.items()), indent=1).decode())
+
+    def expected(self, key: MemoryKey) -> float | None:
+        """What a trial takes at most: the least peak of those that need no less. None: not known."""
+        return min((gib for known, gib in self._gib.items() if key.needs_no_more_than(known)), default=None)
+
+    def _read(self) -> dict[MemoryKey, float]:
+        try:
+            return dict(_ROWS.validate_json(self._file.read_bytes()))
+        except (OSError, ValidationError):
+            return {}
+
+
+class GpuShares:
+    """The share of a GPU for each trial, as far as earlier ones tell."""
+
+    def __init__(self, peaks: Peaks, precision: str) -> None:
+        self._peaks = peaks
+        self._precision = precision
+        self._gpu_gib: float | None = None
+        """of the smallest GPU that a worker has told of"""
+        self._alone: set[str] = set()
+
+    def of(self, trial: str, config: TrialConfig) -> float:
+        """What a trial is to ask for."""
+        peak = self._peaks.expected(memory_key(config, self._precision))
+        if trial in self._alone or peak is None or self._gpu_gib is None:
+            return 1.0
+        return share_of_gpu(peak, self._gpu_gib)
+
+    def learn(self, config: TrialConfig, peak_gib: float, gpu_gib: float | None) -> None:
+        """Take in a trial's peak so far, and the memory of the GPU that it runs on; None: it runs on none."""
+        if gpu_gib is None:
+            return
+        self._gpu_gib = min(gpu_gib, self._gpu_gib or gpu_gib)
+        self._peaks.remember(memory_key(config, self._precision), peak_gib)
+
+    def leave_alone(self, trial: str) -> None:
+        """Take in that a trial ran out of memory on its share: the next time it gets a GPU of its own."""
+        self._alone.add(trial)
