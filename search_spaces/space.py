@@ -40,6 +40,19 @@ class Budget(Strict):
     trials: Annotated[int, Field(ge=1)] | None = None
     """with the baseline; None: 20, or all of a grid"""
     hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    """of all trials together: hours that each has GPUs, times how many"""
+
+
+class Limits(Strict):
+    """What no config may exceed: one that does is not trained. None: no limit."""
+
+    parameters_m: Annotated[float, Field(gt=0)] | None = None
+    """millions, the head's included"""
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """from one image's pixels to its logits, on the search's device"""
+    memory_gib: Annotated[float, Field(gt=0)] | None = None
+    """the most that training takes"""
 
 
 class BrokenRulesError(ValueError):
@@ -65,6 +78,7 @@ class Space(Strict):
     scheduler: Scheduler
     """default: asha, or none for a grid"""
     budget: Budget = Budget()
+    limits: Limits = Limits()
     fixed: Annotated[dict[str, Value], Field(default_factory=dict)]
     """fields that no trial varies"""
     baseline: dict[str, Value]
@@ -252,12 +266,13 @@ class Space(Strict):
 
     def to_data(self) -> dict[str, Any]:
         """The space as plain data with every default written out."""
-        fields = self.model_dump(mode="json", exclude={"axes", "budget"})
+        fields = self.model_dump(mode="json", exclude={"axes", "budget", "limits"})
         for optional in ("hypothesis", "notes", "split"):
             if fields[optional] is None:
                 del fields[optional]
-        if budget := self.budget.model_dump(exclude_none=True):
-            fields["budget"] = budget
+        for optional, given in (("budget", self.budget), ("limits", self.limits)):
+            if told := given.model_dump(exclude_none=True):
+                fields[optional] = told
         fields["axes"] = {path: axis_as_written(axis) for path, axis in self.axes.items()}
         return fields
 
