@@ -32,6 +32,15 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested fields by dotted path, where an empty part has none; nothing for what is no mapping."""
+    fields: dict[str, Any] = {}
+    for name, inner in mapping(value).items():
+        path = f"{prefix}{name}"
+        fields |= flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}
+    return fields
+
+
 def metrics(value: Any) -> Mapping[str, float]:
     """Metrics by name; those that could not be computed (null) are left out."""
     found = {name: number(metric) for name, metric in mapping(value).items()}

@@ -14,7 +14,7 @@ from tuner.conclusions.contrasts import unshared_variance
 from tuner.conclusions.runs import Design, Level, Repeats, Run, Runs
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report import table
-from tuner.tolerant import mapping, number
+from tuner.tolerant import flat, mapping, number
 
 _BACKBONE, _FREEZE, _SEED = "backbone", "freeze", "seed"
 _LENGTHS = ("epochs", "stages")
@@ -134,17 +134,9 @@ def _lies_on_axes(trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
 
 
 def _unsearched(trial: TrialRecord) -> Iterator[tuple[str, str]]:
-    for path, value in _flat(trial.config):
+    for path, value in flat(trial.config).items():
         if path not in trial.params:
             yield path, json.dumps(value, sort_keys=True, default=str)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _level(value: Any) -> Level:

@@ -12,8 +12,8 @@ from trainable.errors import UserError
 from tuner.evidence.across import difference_across
 from tuner.evidence.gathering import Difference, Split
 from tuner.records import TrialRecord
-from tuner.report.sides import Side, flat, read_side
-from tuner.tolerant import mapping, text
+from tuner.report.sides import Side, read_side
+from tuner.tolerant import flat, mapping, text
 
 SPLITS: tuple[Split, ...] = ("val", "test")
 _AXIS_DEFAULTS = (("log", False), ("step", 1))

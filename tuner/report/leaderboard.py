@@ -15,7 +15,7 @@ from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.footnotes import above_best, footnotes, origin_of
 from tuner.report.sections import more_data, repeated, verdict, worth
-from tuner.tolerant import mapping
+from tuner.tolerant import flat, mapping
 
 Row = dict[str, Any]
 
@@ -45,7 +45,7 @@ def rows(search: SearchRecord, evidence: Evidence | None = None, top: int | None
     Only eligible trials carry a rank: by value without evidence, else by what the evidence tells apart.
     """
     names = _Columns(
-        others=sorted({name for trial in search.trials for name in _flat(trial.config)}.difference(_NAMED_FIELDS)),
+        others=sorted({name for trial in search.trials for name in flat(trial.config)}.difference(_NAMED_FIELDS)),
         val=_metrics(found.best_metrics if isinstance(found, TrialRecord) else found.val for found in _entries(search)),
         test=_metrics(found.test for found in _entries(search)),
     )
@@ -170,7 +170,7 @@ class _Columns:
 
 
 def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, names: _Columns) -> Row:
-    config = _flat(trial.config)
+    config = flat(trial.config)
     ranks = evidence.ranks if evidence else search.ranks()
     compared = evidence is not None and trial.id in ranks and trial.id not in evidence.by_value
     seed = config.get("seed")
@@ -236,14 +236,6 @@ def name_of(entry: Entry) -> str:
     return entry.id if isinstance(entry, TrialRecord) else entry.name
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields by dotted path; an empty part has none."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value})
-    return flat
-
-
 def _csv_cell(value: Any) -> str:
     if value is None:
         return ""
@@ -302,13 +294,13 @@ def searched_fields(search: SearchRecord) -> list[str]:
     """The searched fields that differ among trials and that CONFIG_COLUMNS do not tell."""
     told = ("backbone", "freeze", "head", "schedule", "loss.pos_weight", "optimizer.lr")
     paths = [path for path in search.axes if path not in told and path.partition(".")[0] not in told]
-    configs = [_flat(trial.config) for trial in search.trials]
+    configs = [flat(trial.config) for trial in search.trials]
     return [path for path in paths if len({json.dumps(config.get(path)) for config in configs}) > 1]
 
 
 def field_cells(trial: TrialRecord, paths: Iterable[str]) -> list[str]:
     """Fields of a trial's config in short texts."""
-    config = _flat(trial.config)
+    config = flat(trial.config)
     return [table.short(config.get(path)) for path in paths]
 
 

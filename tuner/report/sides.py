@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.document import parse_yaml, read_yaml
-from search_spaces.fields import flattened
 from trainable.config import parse_config
 from trainable.errors import UserError
 from tuner.records import EpochRecord, SearchRecord, TrialRecord
 from tuner.report.best import read_best
 from tuner.store import Store
-from tuner.tolerant import integer, mapping, metrics, number, text
+from tuner.tolerant import flat, integer, mapping, metrics, number, text
 
 
 @dataclass(frozen=True)
@@ -130,12 +129,4 @@ def _search_yaml(store: Store) -> Mapping[str, Any]:
     try:
         return read_yaml(store.search_yaml).data
     except UserError:
-        return {}
-
-
-def flat(given: Any) -> dict[str, Any]:
-    """Fields by dotted path; nothing for what is no mapping, or says a field twice."""
-    try:
-        return flattened(mapping(given))
-    except ValueError:
         return {}
