@@ -181,6 +181,21 @@ def split_model(facts: BackboneFacts, model: nn.Module, image_size: int) -> Back
     return Backbone(blocks, pool, classifier[0].in_features, facts.mean, facts.std)
 
 
+def outline(name: str, image_size: int) -> Backbone:
+    """A backbone of which only structure and shapes matter: on torch's `meta` device, if that suffices to build it.
+
+    Raises:
+        UserError: as `build_model` and `split_model`.
+    """
+    import torch
+
+    facts = backbone_facts(name)
+    # blocks that are found by running the model, and what others wrote, need numbers
+    device = "cpu" if facts.library == "plugin" or facts.blocks is None else "meta"
+    with torch.device(device):
+        return split_model(facts, build_model(facts), image_size)
+
+
 _STAGE_LISTS = ("blocks", "stages", "layers", "features", "levels")
 _AFTER_BLOCKS = ("global_pool", "head", "classifier", "fc", "head_drop", "fc_norm", "head_dist")
 

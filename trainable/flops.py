@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainable.augment import AUGMENTS
-from trainable.backbones import BackboneFacts, backbone_facts, build_model, split_model
-from trainable.config import Stage, TrialConfig
-from trainable.freezing import blocks_to_freeze
+from trainable.backbones import outline
+from trainable.config import TrialConfig
+from trainable.stages import frozen_in
 
 if TYPE_CHECKING:
     import torch
@@ -57,28 +57,21 @@ class TrialFlops:
 
 @functools.cache
 def forward_flops(backbone: str, image_size: int) -> ForwardFlops:
-    """FLOPs of a backbone's blocks for an image of so many pixels a side; nothing is computed where that can be told.
+    """FLOPs of a backbone's blocks for an image of so many pixels a side.
 
     Raises:
-        UserError: as `build_model` and `split_model`.
+        UserError: as `outline`.
     """
     import torch
 
-    facts = backbone_facts(backbone)
-    device = _counting_device(facts)
-    with torch.device(device):
-        built = split_model(facts, build_model(facts), image_size)
-        x = torch.zeros(1, 3, image_size, image_size)
+    built = outline(backbone, image_size)
+    device = next(parameter.device for block in built.blocks for parameter in block.parameters())
+    x = torch.zeros(1, 3, image_size, image_size, device=device)
     counts = []
     for part in (*built.blocks, built.neck):
         x, flops = _passed(part, x)
         counts.append(flops)
     return ForwardFlops(tuple(counts[:-1]), counts[-1], built.features)
-
-
-def _counting_device(facts: BackboneFacts) -> str:
-    """`meta` knows shapes alone; a model whose blocks are found by running it, or that others wrote, needs numbers."""
-    return "cpu" if facts.library == "plugin" or facts.blocks is None else "meta"
 
 
 def _passed(part: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -101,7 +94,7 @@ def trial_flops(config: TrialConfig, labels: int, train_images: int, val_images:
     head = _head_flops(config, forward.features, labels)
     own, shared = 0.0, dict[Prefix, float]()
     for stage in config.plan:
-        frozen = _frozen(stage, config, len(forward.blocks))
+        frozen = frozen_in(stage, config, len(forward.blocks))
         whole = frozen == len(forward.blocks)
         suffix = head if whole else head + forward.neck + sum(forward.blocks[frozen:])
         own += stage.epochs * suffix * (_TRAINED * train_images + val_images)
@@ -116,11 +109,6 @@ def trial_flops(config: TrialConfig, labels: int, train_images: int, val_images:
         key = Prefix(config.backbone, seed, config.image_size, frozen, config.augment)
         shared[key] = max(shared.get(key, 0.0), prefix * (views + val_images))
     return TrialFlops(own, shared)
-
-
-def _frozen(stage: Stage, config: TrialConfig, blocks: int) -> int:
-    assert stage.freeze is not None  # a plan's stages are filled in
-    return blocks_to_freeze(stage.freeze, blocks, config.backbone)
 
 
 def _head_flops(config: TrialConfig, features: int, labels: int) -> int:

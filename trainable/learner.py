@@ -150,8 +150,9 @@ class Learner:
     def _step(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Move the weights by a batch; the sums of its losses, unweighted and weighted, `[2]`."""
         self.optimizer.zero_grad(set_to_none=True)
-        # parts of nearly equal size: BatchNorm cannot train on a single image that is left over
         parts = math.ceil(len(targets) / (self.config.micro_batch or len(targets)))
+        if self.config.micro_batch != 1:  # BatchNorm cannot train on a single image that is left over
+            parts = min(parts, max(1, len(targets) // 2))
         pairs = zip(torch.tensor_split(features, parts), torch.tensor_split(targets, parts), strict=True)
         sums = torch.stack([self._backward(*pair, len(targets)) for pair in pairs]).sum(0)
         if self.config.optimizer.clip_grad_norm:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from trainable.config import Stage, TrialConfig
+from trainable.freezing import blocks_to_freeze
 
 
 def stage_of(config: TrialConfig, epoch: float) -> tuple[int, Stage]:
@@ -16,6 +17,21 @@ def stage_of(config: TrialConfig, epoch: float) -> tuple[int, Stage]:
         if epoch <= ends:
             return number, stage
     raise ValueError(f"epoch {epoch:g} is beyond the {ends} epochs of the plan")
+
+
+def frozen_in(stage: Stage, config: TrialConfig, blocks: int) -> int:
+    """How many of the backbone's blocks a stage of the config's plan freezes.
+
+    Raises:
+        UserError: more than there are.
+    """
+    assert stage.freeze is not None  # a plan's stages are filled in
+    return blocks_to_freeze(stage.freeze, blocks, config.backbone)
+
+
+def least_frozen(config: TrialConfig, blocks: int) -> int:
+    """How many of the backbone's blocks the stage that trains most freezes. Raises UserError as `frozen_in`."""
+    return min(frozen_in(stage, config, blocks) for stage in config.plan)
 
 
 def next_epoch(trained: float) -> int:

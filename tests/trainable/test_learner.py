@@ -60,6 +60,22 @@ def test_micro_batches_are_the_whole_batch_where_batch_norm_is_frozen(
     assert saved["config"]["micro_batch"] == 5  # another config under BatchNorm in train mode, so it is on record
 
 
+def test_no_image_is_left_over_for_batch_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    backward = Learner._backward
+
+    def noted(self: Learner, features: torch.Tensor, targets: torch.Tensor, batch_images: int) -> torch.Tensor:
+        sizes.append(len(targets))
+        return backward(self, features, targets, batch_images)
+
+    monkeypatch.setattr(Learner, "_backward", noted)
+    data, config = small_dataset(), small_config(batch_size=7, micro_batch=2)
+    learner = Learner(config, data, CPU, None)
+    learner.enter_stage_of(1, 1)
+    learner.learn([data.split["train"][:7]], 1, first=0, key=1)
+    assert sizes == [3, 2, 2]
+
+
 def test_blocks_learn_at_rates_of_their_own(tmp_path: Path) -> None:
     optimizer = {"kind": "sgd", "lr": 0.1, "block_lr_decay": 0.5, "head_lr_multiplier": 3.0, "weight_decay": 0.01}
     learner = Learner(small_config(freeze=1, optimizer=optimizer), small_dataset(), CPU, None)

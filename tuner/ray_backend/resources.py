@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
-from trainable.freezing import blocks_to_freeze
+from trainable.stages import least_frozen
 from tuner.store import write_atomically
 
 EIGHTHS = 8
@@ -53,8 +53,7 @@ _ROWS = TypeAdapter(list[tuple[MemoryKey, float]])
 
 def memory_key(config: TrialConfig, precision: str) -> MemoryKey:
     """Raises UserError for a freeze beyond the blocks."""
-    blocks = count_blocks(config.backbone)
-    frozen = min(blocks_to_freeze(stage.freeze or 0, blocks, config.backbone) for stage in config.plan)
+    frozen = least_frozen(config, count_blocks(config.backbone))
     images = min(config.micro_batch or config.batch_size, config.batch_size)
     return MemoryKey(config.backbone, precision, config.image_size, images, frozen)
 
