@@ -245,6 +245,8 @@ def _one_column(raw: _Raw, name: str, task: str, layout: str, separator: str | N
         labels = [_sorted(row or ()) for row in lists]
         words = f"one column {name!r} of lists of labels"
         return _Labelling(labels, [name], _decided(task, "multilabel"), words)
+    if separator is None and task == "multiclass" and layout == "auto":
+        _refuse_several(name, cells)
     several = task == "multilabel" or layout == "labels_column"
     hint = ""
     if separator is None and task != "multiclass" and layout != "class_column":
@@ -259,6 +261,15 @@ def _one_column(raw: _Raw, name: str, task: str, layout: str, separator: str | N
     labels = [_sorted(cell.split(separator)) for cell in cells]
     words = f"one column {name!r} of several labels separated by {separator!r}"
     return _Labelling(labels, [name], _decided(task, "multilabel"), words)
+
+
+def _refuse_several(name: str, cells: Sequence[str]) -> None:
+    mark = next((mark for mark in ";|" if _is_separator(mark, cells)), None)
+    if mark:
+        raise UserError(
+            f"column {name!r}: cells hold several labels with {mark!r} between them, but multi-class has one an image; "
+            "set the task to multilabel, or the layout to class_column if these are whole names"
+        )
 
 
 def _decided(task: str, detected: Task) -> Task:

@@ -212,3 +212,10 @@ def test_a_table_beside_class_folders_is_ambiguous(images: MakeImages) -> None:
     table(root, "image,label\n", "other.csv")
     with pytest.raises(UserError, match=r"several tables \(labels.csv, other.csv\)"):
         read_manifest(root)
+
+
+def test_several_labels_in_a_cell_are_refused_as_classes(images: MakeImages) -> None:
+    path = table(images(), "image,label\n0.png,cat;dog\n1.png,dog\n2.png,cat\n")
+    with pytest.raises(UserError, match="multi-class has one an image; set the task to multilabel"):
+        read_manifest(path, task="multiclass")
+    assert "cat;dog" in read_manifest(path, task="multiclass", layout="class_column").labels
