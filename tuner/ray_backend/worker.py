@@ -17,6 +17,7 @@ from trainable.config import TrialConfig
 from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.devices import trial_device
 from trainable.errors import DivergedError
+from trainable.memory import is_out_of_memory, smaller_micro_batch, trains_batch_norm
 from trainable.metrics import parse_objective
 from trainable.plugins import Plugin, load_plugin
 from trainable.task import Task
@@ -75,14 +76,15 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     _reports: Iterator[EpochReport] | None = None
     _data: ImageDataset | None = None
     _data_of: tuple[Assignment, int] | None = None
+    _epoch: float = 0
+    """of the trial's last report"""
+    _short_at: float = 0
+    """the epoch after which memory ran out"""
 
     def setup(self, config: dict[str, Any]) -> None:
-        import torch
-
         assignment = Assignment(**config["assignment"])
         assignment.enter()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
+        self._epoch = self._short_at = 0
         self._assignment = assignment
         self._trial = config["trial"]
         self._trial_config = TrialConfig.model_validate(config["config"])
@@ -95,14 +97,42 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch: `report` holds an EpochReport as JSON, or `ended` the reason why there is none."""
+        """Train an epoch: what came of it is JSON under one of three names.
+
+        `report`: an EpochReport. `ended`: a status and the reason why there is no more. `short_of_memory`: the trial
+        goes on with the next step, from its last checkpoint, or with this `micro_batch` from its beginning.
+        """
         try:
             if self._reports is None:
                 self._reports = self._begin()
             report = next(self._reports)
         except Exception as error:  # whatever a trial does ends that trial, not the search
-            return {"ended": json.dumps(_ending(error)), "done": True}
-        return {"report": json.dumps(asdict(report)), "done": report.status != "running"}
+            short, ending = is_out_of_memory(error), _ending(error)
+        else:
+            self._epoch = report.epoch
+            return {"report": json.dumps(asdict(report)), "done": report.status != "running"}
+        # only here is the error gone, whose frames hold the trial's tensors
+        if short and (less := self._need_less()) is not None:
+            return {"short_of_memory": json.dumps(less), "done": False}
+        return {"ended": json.dumps(ending), "done": True}
+
+    def _need_less(self) -> dict[str, Any] | None:
+        """Free the memory and be ready to try again, first as before; None: there is nothing smaller to try.
+
+        What changes the config begins anew, so that the stored config gives the stored result.
+        """
+        self.cleanup()
+        if self._epoch > self._short_at:
+            self._short_at = self._epoch
+            return {"micro_batch": None}
+        images = len(self._data.split["train"]) if self._data else 0
+        smaller = smaller_micro_batch(self._trial_config, images)
+        if smaller is None:
+            return None
+        self._trial_config = self._trial_config.model_copy(update={"micro_batch": smaller})
+        self._epoch = self._short_at = 0
+        self._assignment.job(self._trial, self._trial_config).files.last.unlink(missing_ok=True)
+        return {"micro_batch": smaller, "trains_batch_norm": trains_batch_norm(self._trial_config)}
 
     def _begin(self) -> Iterator[EpochReport]:
         config = self._trial_config
@@ -121,6 +151,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
 
 
 def _ending(error: Exception) -> dict[str, str]:
@@ -130,10 +161,9 @@ def _ending(error: Exception) -> dict[str, str]:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, DivergedError):
         return {"status": "pruned", "error": reason}
-    if isinstance(error, torch.OutOfMemoryError):
-        return {"status": "failed", "error": f"out of GPU memory: {reason}"}
-    if isinstance(error, MemoryError):
-        return {"status": "failed", "error": "out of memory"}
+    if is_out_of_memory(error):
+        of_what = "GPU memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
+        return {"status": "failed", "error": f"out of {of_what} with the fewest images at a time: {reason}"}
     trace = "".join(traceback.format_exception(error))
     return {"status": "failed", "error": f"{type(error).__name__}: {reason}", "traceback": trace}
 

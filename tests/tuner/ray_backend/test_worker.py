@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from small_trials import numbers, reports_of, small_config
 
 from trainable.data.splits import write_splits
 from trainable.errors import DivergedError
+from trainable.learner import Learner
 from trainable.metrics import parse_objective
 from trainable.train import EpochReport, TrialJob
 from tuner.config import DataConfig
@@ -106,8 +108,8 @@ def test_a_trial_that_fails_says_why_and_the_actor_goes_on(actor: TrialActor, as
             "pruned",
             "diverged: the training loss is nan",
         ),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB\nmore"), "failed", "out of GPU memory: CUDA out of"),
-        (MemoryError(), "failed", "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB\nmore"), "failed", "out of GPU memory with"),
+        (MemoryError(), "failed", "out of memory with the fewest images at a time: MemoryError"),
         (FileNotFoundError(2, "No such file", "/x"), "failed", "FileNotFoundError: [Errno 2]"),
         (ValueError("two\nlines"), "failed", "ValueError: two"),
         (KeyError(), "failed", "KeyError: KeyError"),
@@ -124,6 +126,97 @@ def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ValueError, match="a bug") as caught:
         raise ValueError("a bug")
     assert "test_worker.py" in _ending(caught.value)["traceback"]
+
+
+@pytest.fixture
+def short_of_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """short_of_memory(at=3, images=6): memory runs out at the third pass, and whenever so many pass at once."""
+    passes = 0
+
+    def arrange(at: int = 0, images: int | None = None, error: Exception | None = None) -> None:
+        backward = Learner._backward
+
+        def limited(self: Learner, features: torch.Tensor, targets: torch.Tensor, batch_images: int) -> torch.Tensor:
+            nonlocal passes
+            passes += 1
+            if passes == at or (images is not None and len(targets) >= images):
+                raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            return backward(self, features, targets, batch_images)
+
+        monkeypatch.setattr(Learner, "_backward", limited)
+
+    return arrange
+
+
+def told(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those results that are about memory."""
+    return [json.loads(result["short_of_memory"]) for result in results if "short_of_memory" in result]
+
+
+def reported(results: list[dict[str, Any]]) -> list[EpochReport]:
+    return [EpochReport(**json.loads(result["report"])) for result in results if "report" in result]
+
+
+def test_too_many_images_at_once_are_halved_and_the_stored_config_gives_the_result(
+    actor: TrialActor, assignment: Assignment, short_of_memory: Callable[..., None]
+) -> None:
+    short_of_memory(images=4)
+    actor.setup(given(assignment))
+    results = stepped(actor)
+    assert [less["micro_batch"] for less in told(results)] == [6, 3]
+    assert all(less["trains_batch_norm"] for less in told(results))
+    small = object.__new__(TrialActor)
+    small.setup(given(assignment, "t0002", micro_batch=3))
+    again = stepped(small)
+    assert not told(again)
+    assert numbers(reported(results)) == numbers(reported(again))
+
+
+def test_memory_that_was_short_for_once_changes_nothing(
+    actor: TrialActor, assignment: Assignment, short_of_memory: Callable[..., None]
+) -> None:
+    short_of_memory(at=5)  # in the second epoch of three steps
+    actor.setup(given(assignment, epochs=3))
+    results = stepped(actor)
+    assert told(results) == [{"micro_batch": None}]
+    fresh = object.__new__(TrialActor)
+    fresh.setup(given(assignment, "t0002", epochs=3))
+    found = {report.epoch: report for report in reported(results)}
+    assert numbers(list(found.values())) == numbers(reported(stepped(fresh)))
+
+
+def test_a_stage_that_does_not_fit_begins_anew_with_less(
+    actor: TrialActor, assignment: Assignment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = Learner._backward
+
+    def limited(self: Learner, features: torch.Tensor, targets: torch.Tensor, batch_images: int) -> torch.Tensor:
+        if not self.classifier.wholly_frozen and len(targets) > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return backward(self, features, targets, batch_images)
+
+    monkeypatch.setattr(Learner, "_backward", limited)
+    actor.setup(given(assignment, epochs=3, head_warmup_epochs=1))
+    results = stepped(actor)
+    assert [less["micro_batch"] for less in told(results)] == [None, 6]
+    assert [report.epoch for report in reported(results)] == [1, 1, 1, 2, 3]
+    small = object.__new__(TrialActor)
+    small.setup(given(assignment, "t0002", epochs=3, head_warmup_epochs=1, micro_batch=6))
+    assert numbers(reported(results)[-3:]) == numbers(reported(stepped(small)))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_trial_that_never_fits_fails_with_the_reason(
+    error: Exception, actor: TrialActor, assignment: Assignment, short_of_memory: Callable[..., None]
+) -> None:
+    short_of_memory(images=1, error=error)
+    actor.setup(given(assignment, freeze="all"))
+    results = stepped(actor)
+    assert [less["micro_batch"] for less in told(results)] == [6, 3, 1]
+    assert not told(results)[-1]["trains_batch_norm"]
+    ended = json.loads(results[-1]["ended"])
+    assert ended["status"] == "failed"
+    assert ended["error"].startswith("out of memory with the fewest images at a time")
 
 
 def test_test_is_scored_by_the_best_epoch(actor: TrialActor, assignment: Assignment) -> None:
