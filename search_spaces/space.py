@@ -188,14 +188,16 @@ class Space(Strict):
 
     def baseline_params(self) -> dict[str, Value]:
         """The baseline as values of axes, without those axes that cannot take its value."""
-        fields = self.baseline_config().model_dump(mode="json")
+        return self.params_of(self.baseline_config().model_dump(mode="json"))
+
+    def params_of(self, fields: Mapping[str, Any]) -> dict[str, Value]:
+        """A config's nested fields as values of axes, without those axes that cannot take its value."""
+        given = flattened(fields)
         params: dict[str, Value] = {}
         for path in self.order:
-            part, _, name = path.partition(".")
-            holder, key = (fields[part], name) if name else (fields, part)
             axis = self.axes[path]
-            if key in holder and axis.holds(holder[key]) and self.active(path, params):
-                params[path] = int(holder[key]) if isinstance(axis, IntRange) else holder[key]
+            if path in given and axis.holds(given[path]) and self.active(path, params):
+                params[path] = int(given[path]) if isinstance(axis, IntRange) else given[path]
         return params
 
     def draw(self, rng: random.Random) -> dict[str, Value]:

@@ -195,6 +195,21 @@ class Retrained:
 
 
 @dataclass(frozen=True)
+class ModelCost:
+    """What a backbone takes at one image size, as measured on the search's device before any trial."""
+
+    backbone: str
+    image_size: int
+    """pixels"""
+    parameters: int
+    """without a head"""
+    latency_ms: float
+    """from one image's pixels to its logits"""
+    device: str = ""
+    threads: int = 1
+
+
+@dataclass(frozen=True)
 class SearchRecord:
     """A search and all its trials, in the order asked."""
 
@@ -236,6 +251,17 @@ class SearchRecord:
     """trials that train the config of another one again: by seed, split, fold or share of the training images"""
     references: tuple[Reference, ...] = ()
     retrained: tuple[Retrained, ...] = ()
+    model_costs: tuple[ModelCost, ...] = ()
+    """of each backbone and image size of the space"""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """what no config may exceed, by name"""
+    never_trained: tuple[str, ...] = ()
+    """what the limits keep from ever being a trial, a line each"""
+
+    def latency_ms(self, trial: TrialRecord) -> float | None:
+        """Of a trial's backbone at its image size; None where that was not measured."""
+        model = (trial.config.get("backbone"), trial.config.get("image_size"))
+        return next((cost.latency_ms for cost in self.model_costs if (cost.backbone, cost.image_size) == model), None)
 
     def reruns_of(self, trial: str, kind: RerunKind) -> list[TrialRecord]:
         """The finished reruns of a trial, in the order asked."""

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuner.records import EpochRecord, Note, Reference, Rerun, RerunKind, Retrained, SearchRecord, TrialRecord
+from tuner.records import (
+    EpochRecord,
+    ModelCost,
+    Note,
+    Reference,
+    Rerun,
+    RerunKind,
+    Retrained,
+    SearchRecord,
+    TrialRecord,
+)
 from tuner.tolerant import integer, mapping, metrics, number, text
 
 _TRIAL_FIELDS = frozenset({"v", "seq", "time", "kind", "trial", "facts", "status", "error", "number", "config"})
@@ -98,6 +108,7 @@ class Replay:
         self._notes: list[Note] = []
         self._references: dict[str, Reference] = {}
         self._retrained: list[Retrained] = []
+        self._costs: list[ModelCost] = []
         self._trials: dict[str, _Trial] = {}
 
     def add(self, event: Mapping[str, Any]) -> None:
@@ -110,6 +121,8 @@ class Replay:
             self._references[reference.name] = reference
         elif kind == "retrained":
             self._retrained.append(_retrained(event))
+        elif kind == "model_measured" and (cost := _model_cost(event)):
+            self._costs.append(cost)
         elif isinstance(trial, str):
             self._add_to_trial(trial, event)
         elif kind == "search_started":
@@ -131,6 +144,7 @@ class Replay:
             trial.start(event)
         elif kind == "trial_resumed":
             trial.status, trial.error = "running", None
+            trial.facts.pop("rung", None)  # where it was halted
         elif kind == "epoch":
             epoch = _epoch(event)
             if epoch:
@@ -175,6 +189,9 @@ class Replay:
             reruns=tuple(trial for trial in trials if trial.rerun is not None),
             references=tuple(self._references.values()),
             retrained=tuple(self._retrained),
+            model_costs=tuple(self._costs),
+            limits=mapping(started.get("limits")),
+            never_trained=_texts(started.get("never_trained")),
         )
 
 
@@ -216,6 +233,20 @@ def _retrained(event: Mapping[str, Any]) -> Retrained:
         folder=text(event.get("folder")),
         test=metrics(event.get("test")),
         time=text(event.get("time")),
+    )
+
+
+def _model_cost(event: Mapping[str, Any]) -> ModelCost | None:
+    image_size, latency_ms = integer(event.get("image_size")), number(event.get("latency_ms"))
+    if image_size is None or latency_ms is None:
+        return None
+    return ModelCost(
+        backbone=text(event.get("backbone")),
+        image_size=image_size,
+        parameters=integer(event.get("parameters")) or 0,
+        latency_ms=latency_ms,
+        device=text(event.get("device")),
+        threads=integer(event.get("threads")) or 1,
     )
 
 

@@ -10,7 +10,8 @@ from tuner.evidence.gathering import Evidence
 from tuner.evidence.weighted import known
 from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
 from tuner.report import table
-from tuner.tolerant import mapping
+from tuner.report.pareto import latencies_differ
+from tuner.tolerant import integer, mapping
 
 
 def footnotes(
@@ -27,6 +28,8 @@ def footnotes(
         yield from _first(search, evidence)
         yield from _explanation(search, evidence) if explained else ()
     yield from _above(search, shown)
+    yield from _pareto(search)
+    yield from _warm_started(shown)
     yield from _stopped(search)
     yield from _left_out(shown)
 
@@ -139,6 +142,27 @@ def _above(search: SearchRecord, shown: Sequence[TrialRecord]) -> Iterator[str]:
         )
 
 
+def _pareto(search: SearchRecord) -> Iterator[str]:
+    if search.best and latencies_differ(search):
+        yield (
+            f"✓ under pareto: no other finished trial is at least as good and as fast, and better in one of the two "
+            f"({_latency_basis(search)})."
+        )
+
+
+def _latency_basis(search: SearchRecord) -> str:
+    """How latencies were measured."""
+    cost = search.model_costs[0]
+    threads = f", {cost.threads} thread{'s' * (cost.threads > 1)}" if cost.device == "cpu" else ""
+    return f"latency of one image on {table.escape(cost.device)}{threads}"
+
+
+def _warm_started(shown: Sequence[TrialRecord]) -> Iterator[str]:
+    told = [f"{trial.id} ({trial.facts['warm_start']})" for trial in shown if trial.facts.get("warm_start")]
+    if told:
+        yield f"Begun with what did well in an earlier search: {table.escape(', '.join(told))}."
+
+
 def _stopped(search: SearchRecord) -> Iterator[str]:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for trial in (*search.trials, *search.reruns):
@@ -157,6 +181,14 @@ def _left_out(shown: Sequence[TrialRecord]) -> Iterator[str]:
         yield f"Left out of macro means, having no positive image in a split: {len(left_out)} ({names})."
 
 
+def _limits(search: SearchRecord) -> str:
+    if not search.limits:
+        return ""
+    skipped = sum(integer(trial.facts.get("skipped")) or 0 for trial in search.trials)
+    left_out = [f"{skipped} sampled configs broke them and were left out"] * bool(skipped)
+    return "; ".join([table.named(search.limits, first=()), *search.never_trained, *left_out])
+
+
 def origin_of(search: SearchRecord) -> Iterator[tuple[str, str]]:
     """How it was made: name and text, empty where there is none."""
     data = search.data
@@ -170,11 +202,13 @@ def origin_of(search: SearchRecord) -> Iterator[tuple[str, str]]:
     yield "seed", table.escape(table.short(search.seed))
     yield "sampler", table.escape(search.sampler)
     yield "scheduler", table.escape(table.named(search.scheduler, first=("kind",)))
+    yield "limits", table.escape(_limits(search))
     yield "trials", f"{len(search.trials)}" + (f" of {search.budget}" if search.budget else "")
     reruns = len(ended(search.reruns))
     begun = f" of {len(search.reruns)} begun" if reruns < len(search.reruns) else ""
     yield "reruns", f"{reruns}{begun}" if search.reruns else ""
     yield "precision", table.escape(search.precision)
+    yield "latency", _latency_basis(search) if search.model_costs else ""
     yield "test_reads", str(search.test_reads)
     versions = sorted(search.versions.items())
     yield "versions", table.escape(", ".join(f"{name} {table.short(version)}" for name, version in versions))

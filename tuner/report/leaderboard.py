@@ -14,6 +14,7 @@ from tuner.evidence.gathering import Evidence
 from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.footnotes import above_best, footnotes, origin_of
+from tuner.report.pareto import latencies_differ, pareto_front
 from tuner.report.sections import more_data, repeated, verdict, worth
 from tuner.tolerant import flat, mapping
 
@@ -48,6 +49,7 @@ def rows(search: SearchRecord, evidence: Evidence | None = None, top: int | None
         others=sorted({name for trial in search.trials for name in flat(trial.config)}.difference(_NAMED_FIELDS)),
         val=_metrics(found.best_metrics if isinstance(found, TrialRecord) else found.val for found in _entries(search)),
         test=_metrics(found.test for found in _entries(search)),
+        front=pareto_front(search),
     )
     return [
         _row(search, entry, evidence, names)
@@ -167,6 +169,8 @@ class _Columns:
     """config fields without a column of another name"""
     val: list[str]
     test: list[str]
+    front: frozenset[str] = frozenset()
+    """trials that no other one beats in score and latency"""
 
 
 def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, names: _Columns) -> Row:
@@ -202,6 +206,8 @@ def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, na
         "parent": trial.parent,
         "error": trial.error,
         "link": None,
+        "latency_ms": search.latency_ms(trial),
+        "pareto": trial.id in names.front or None,
     }
 
 
@@ -252,13 +258,15 @@ def _markdown_table(
     repeats = evidence.spreads if evidence else {}
     interval = " [95 %]" if evidence and evidence.intervals else ""
     searched = searched_fields(search)
-    headers = ["rank", "trial", *CONFIG_COLUMNS, *searched, "epochs (best/run)"]
+    timed = latencies_differ(search)
+    front = pareto_front(search)
+    headers = ["rank", *["pareto"] * timed, "trial", *CONFIG_COLUMNS, *searched, "epochs (best/run)"]
     headers += [f"{search.metric}{interval} (vs baseline)", *["repeats"] * bool(repeats), *readable]
-    headers += [f"test {search.metric}"] * tested + ["seconds", "status", *extra]
+    headers += [f"test {search.metric}"] * tested + ["latency ms"] * timed + ["seconds", "status", *extra]
     above = {trial.id for trial in above_best(search)}
     cells = []
     for entry in shown:
-        row = [name_of(entry)]
+        row = [*["✓" if name_of(entry) in front else ""] * timed, name_of(entry)]
         if isinstance(entry, TrialRecord):
             row = [_place(search, entry, evidence, above), *row, *config_cells(entry), *field_cells(entry, searched)]
             row.append(f"{f'{entry.best_epoch:g}' if entry.best_epoch else '-'}/{entry.epochs_run:g}")
@@ -268,10 +276,16 @@ def _markdown_table(
         row += [table.spread(**vars(repeats[name_of(entry)])) if name_of(entry) in repeats else ""] * bool(repeats)
         row += [table.metric(_val(entry).get(name)) for name in readable]
         row += [table.metric(entry.test.get(search.metric))] * tested
+        row += [_latency_cell(search, entry)] * timed
         row += ["" if entry.seconds is None else f"{entry.seconds:.0f}"]
         row += [entry.status if isinstance(entry, TrialRecord) else "reference"]
         cells.append([*row, *(texts.get(name_of(entry), "") for texts in extra.values())])
     return table.table(headers, cells)
+
+
+def _latency_cell(search: SearchRecord, entry: Entry) -> str:
+    latency = search.latency_ms(entry) if isinstance(entry, TrialRecord) else None
+    return "" if latency is None else f"{latency:.3g}"
 
 
 def _place(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, above: set[str]) -> str:

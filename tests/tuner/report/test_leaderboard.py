@@ -20,7 +20,7 @@ COLUMNS = (
     "rank,trial,status,tied,backbone,freeze,freeze_blocks,head,schedule,pos_weight,lr,augment,head.dropout,head.width,"
     "micro_batch,optimizer.kind,schedule.factor,schedule.patience_epochs,stages,best_epoch,epochs_run,objective,"
     "delta_baseline,ci_low,ci_high,val_f2_macro,val_f2_macro@0.5,val_loss,test_f2_macro,trained_parameters,"
-    "total_parameters,seconds,images_per_second,peak_memory_gib,seed,data_hash,parent,error,link"
+    "total_parameters,seconds,images_per_second,peak_memory_gib,seed,data_hash,parent,error,link,latency_ms,pareto"
 )
 
 texts = st.text(max_size=30) | st.text("|`\\<&*[]\n\r\x0b\u2028\ud800a", max_size=12)
