@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.document import write_yaml
-from search_spaces.schedulers import Asha
+from search_spaces.schedulers import NoScheduler
 from search_spaces.space import Space
 from trainable.data.splits import write_splits
 from trainable.metrics import Objective
@@ -183,8 +183,8 @@ def _rerun_best(
 ) -> bool:
     """Train the best configs again, as the options say; whether the deadline cut that short."""
     from tuner.ray_backend.driver import Driver
+    from tuner.ray_backend.halving.protocol import NoHalving
     from tuner.ray_backend.proposals import ListedTrials, Proposal
-    from tuner.ray_backend.rungs import NoRungs
     from tuner.ray_backend.tune_loop import run_trials
 
     wanted, search = proved.config.reruns, replay(store.events())
@@ -202,7 +202,7 @@ def _rerun_best(
         )
         for number, again in enumerate(planned, start=began)
     ]
-    driver = Driver(store, ListedTrials(proposals), NoRungs(), deadline=deadline, weights_sha256=_sha256s(proved))
+    driver = Driver(store, ListedTrials(proposals), NoHalving(), deadline=deadline, weights_sha256=_sha256s(proved))
     run_trials(driver, slots, store.ray / "reruns", interrupted)
     return driver.cut_short
 
@@ -251,7 +251,7 @@ def _assignment(store: Store, proved: ProvedSearch) -> Assignment:
         weights={name: str(weights.path) for name, weights in proved.weights.items()},
         threads=proved.config.resources.threads_per_trial,
         plugins={plugin.name: plugin.source for plugin in loaded_plugins()},
-        patience_from_epoch=scheduler.grace_epochs if isinstance(scheduler, Asha) else 0,
+        patience_from_epoch=0 if isinstance(scheduler, NoScheduler) else scheduler.grace_epochs,
     )
 
 

@@ -14,9 +14,9 @@ Label = str | int | float | bool | None
 """a value as Optuna stores it"""
 
 _STATES = {
-    **dict.fromkeys(("waiting", "running", "paused"), TrialState.RUNNING),
+    **dict.fromkeys(("waiting", "running"), TrialState.RUNNING),
     **dict.fromkeys(("complete", "early_stopped"), TrialState.COMPLETE),
-    "pruned": TrialState.PRUNED,
+    **dict.fromkeys(("pruned", "paused"), TrialState.PRUNED),
 }
 
 

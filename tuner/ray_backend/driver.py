@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.schedulers import Asha
+from search_spaces.schedulers import NoScheduler
 from search_spaces.space import Space
 from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
 from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective
 from trainable.plugins import loaded_plugins
+from tuner.ray_backend.halving.choosing import make_halving
+from tuner.ray_backend.halving.ladder import rungs_reached
+from tuner.ray_backend.halving.protocol import Decision, Halving
 from tuner.ray_backend.proposals import BASELINE, Proposal, Proposals, SampledTrials
-from tuner.ray_backend.rungs import NoRungs, Rungs, Stopping
 from tuner.ray_backend.sampler import make_sampler
 from tuner.ray_backend.worker import Assignment
 from tuner.store import Store
@@ -25,14 +28,14 @@ class Driver:
     """Trials of one search while they run. Every event is in the log before the sampler or a table hears of it.
 
     Called from Ray Tune's loop, one call at a time. `deadline` is a time.monotonic() after which trials stop at their
-    next epoch. `stratum_fields` are the config fields within whose equal values `rungs` compares.
+    next epoch. `stratum_fields` are the config fields within whose equal values `halving` compares.
     """
 
     def __init__(
         self,
         store: Store,
         proposals: Proposals,
-        rungs: Stopping,
+        halving: Halving,
         *,
         deadline: float | None,
         weights_sha256: Mapping[str, str],
@@ -40,51 +43,47 @@ class Driver:
     ) -> None:
         self._store = store
         self._proposals = proposals
-        self._rungs = rungs
+        self._halving = halving
         self._deadline = deadline
         self._weights_sha256 = weights_sha256
         self._stratum_fields = stratum_fields
-        self.running: dict[str, _Running] = {}
+        self.running: dict[str, _Trial] = {}
+        self._halted: dict[str, _Trial] = {}
+        """those that paused at a rung and may go on"""
         self.cut_short = False
         """whether the deadline kept a trial from starting or from going on"""
 
     def ask(self) -> Proposal | None:
-        """The next trial, or None when there is none to come."""
-        if self._proposals.exhausted or self._out_of_time():
-            return None
-        proposal = self._proposals.next()
-        if proposal is None:
-            return None
-        self.running[proposal.trial] = _Running(self._stratum(proposal.config))
-        self._store.append(
-            "trial_started",
-            proposal.trial,
-            config=proposal.config.model_dump(mode="json"),
-            **proposal.facts,
-            **self._facts(proposal.config),
-        )
-        return proposal
+        """The next trial to run, a promoted or a new one; None when there is none, until a running one ends."""
+        return self._promoted() or self._new() or self._promoted()  # a grid learns only when asked that it is through
 
     def report(self, trial: str, report: Mapping[str, Any]) -> bool:
-        """Take in an epoch; True: stop the trial here."""
+        """Take in an epoch; True: stop the trial here. One that goes on repeats its last report, which is ignored."""
         running = self.running[trial]
         epoch, value = report["epoch"], report["best_value"]
+        if epoch <= running.epoch:
+            return False
         running.epoch, running.best_value = epoch, value
         self._store.append("epoch", trial, **_epoch_fields(report))
         self._proposals.report(trial, report["step"], report["value"])
         if report["status"] != "running":
             return True
-        return self._rungs.report(trial, epoch, value, running.stratum) or self._out_of_time()
+        running.decision = self._halving.report(trial, epoch, value)
+        return running.decision != "go_on" or self._out_of_time()
 
-    def end(self, trial: str, status: str, error: str | None = None, **facts: str) -> None:
-        """Take in that a trial has ended; a second end of the same trial is ignored."""
+    def end(self, trial: str, status: str, error: str | None = None, **facts: Any) -> None:
+        """Take in that a trial has ended or paused; a second end of the same trial is ignored."""
         running = self.running.pop(trial, None)
         if running is None:
             return
+        if running.decision != "go_on":
+            facts["rung"] = rungs_reached(self._halving.levels, running.epoch)
         self._store.append("trial_ended", trial, status=status, error=error, **facts)
         diverged = status == "pruned" and error is not None
         self._proposals.tell(trial, status, None if diverged else running.best_value)
-        self._rungs.ended(trial, running.best_value, status == "early_stopped")
+        self._halving.ended(trial, running.best_value, status == "early_stopped")
+        if running.decision == "pause":
+            self._halted[trial] = running
 
     def retry(self, trial: str) -> None:
         """Take in that a trial's process died and that it will go on in another one, unless it had ended."""
@@ -93,8 +92,41 @@ class Driver:
         self._store.append("trial_resumed", trial, reason="the worker process died")
 
     def stopped_early(self, trial: str) -> str:
-        """The status of a trial that was told to stop: `pruned` by its rung, or `paused` for want of time."""
-        return "pruned" if trial in self._rungs.stopped else "paused"
+        """The status of a trial that was told to stop: `pruned` or `paused` at a rung, or `paused` for want of time."""
+        return "pruned" if self.running[trial].decision == "stop" else "paused"
+
+    def _new(self) -> Proposal | None:
+        """A trial that nobody has begun."""
+        if self._proposals.exhausted or self._out_of_time():
+            return None
+        proposal = self._proposals.next()
+        if proposal is None:
+            return None
+        trial = proposal.trial
+        self.running[trial] = _Trial(proposal)
+        self._store.append(
+            "trial_started",
+            trial,
+            config=proposal.config.model_dump(mode="json"),
+            **proposal.facts,
+            **self._facts(proposal.config),
+        )
+        self._halving.started(trial, self._stratum(proposal.config))
+        return proposal
+
+    def _promoted(self) -> Proposal | None:
+        """A paused trial that has proved to be worth more epochs."""
+        promotion = self._halving.promotable(all_started=self._proposals.exhausted)
+        if promotion is None or self._out_of_time():
+            return None
+        trial, rung = promotion.trial, promotion.rung
+        going_on = self.running[trial] = self._halted.pop(trial)
+        going_on.decision = "go_on"
+        goal = f"rung {rung}" if rung <= len(self._halving.levels) else "the last epoch"
+        self._store.append("trial_resumed", trial, reason=f"promoted to {goal}", rung=rung)
+        self._halving.promote(trial)
+        self._proposals.resume(trial)
+        return going_on.proposal
 
     def _out_of_time(self) -> bool:
         """Asked where a trial is still to be started or to go on, so that a late end of the last one does not count."""
@@ -102,7 +134,7 @@ class Driver:
         return self.cut_short
 
     def _stratum(self, config: TrialConfig) -> str:
-        """What ASHA compares this trial within."""
+        """What halving compares this trial within."""
         fields = config.model_dump(mode="json")
         return json.dumps([_at(fields, path) for path in self._stratum_fields])
 
@@ -119,13 +151,14 @@ class Driver:
         return facts
 
 
-class _Running:
-    """What the driver remembers of a trial while it runs."""
+@dataclass
+class _Trial:
+    """What the driver remembers of a trial while it runs, or waits at a rung."""
 
-    def __init__(self, stratum: str) -> None:
-        self.stratum = stratum
-        self.epoch = 0
-        self.best_value: float | None = None
+    proposal: Proposal
+    epoch: float = 0
+    best_value: float | None = None
+    decision: Decision = "go_on"
 
 
 def _epoch_fields(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,17 +190,12 @@ def search_driver(
 ) -> Driver:
     """The driver of a space's own trials: sampled, and halved where its scheduler says so."""
     sampler = make_sampler(space, space.sampler, objective.direction, seed)
-    scheduler = space.scheduler
-    rungs: Stopping = NoRungs()
-    if isinstance(scheduler, Asha):
-        epochs = space.baseline_config().epochs  # the same for every trial: no axis under ASHA
-        grace, factor = scheduler.grace_epochs, scheduler.reduction_factor
-        rungs = Rungs(grace, factor, epochs, objective.direction, exempt=(BASELINE,))
+    scheduler, epochs = space.scheduler, space.baseline_config().epochs  # which all trials share that are halved
     return Driver(
         store,
         SampledTrials(space, sampler, assignment, trials),
-        rungs,
+        make_halving(scheduler, epochs, objective.direction, exempt=(BASELINE,)),
         deadline=deadline,
         weights_sha256=weights_sha256,
-        stratum_fields=scheduler.within if isinstance(scheduler, Asha) else (),
+        stratum_fields=() if isinstance(scheduler, NoScheduler) else scheduler.within,
     )

@@ -40,7 +40,10 @@ class Proposals(Protocol):
         """Take in the objective at an evaluation."""
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
-        """Take in how a trial ended and its best objective; None: it diverged."""
+        """Take in how a trial ended or that it paused, and its best objective; None: it diverged."""
+
+    def resume(self, trial: str) -> None:
+        """Take in that a paused trial goes on."""
 
 
 class SampledTrials:
@@ -77,6 +80,9 @@ class SampledTrials:
     def tell(self, trial: str, status: str, value: float | None) -> None:
         self._sampler.tell(trial, status, value)
 
+    def resume(self, trial: str) -> None:
+        self._sampler.resume(trial)
+
 
 class ListedTrials:
     """Trials that are known beforehand; nothing is learnt from them."""
@@ -95,4 +101,7 @@ class ListedTrials:
         """Nothing."""
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
+        """Nothing."""
+
+    def resume(self, trial: str) -> None:
         """Nothing."""

@@ -17,7 +17,7 @@ from typing import Literal, Protocol, assert_never
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -53,10 +53,17 @@ class Sampler(Protocol):
         """Take in the objective after `step` epochs; None or NaN: it could not be computed."""
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
-        """Take in how a trial ended and its best objective; None or NaN: it diverged.
+        """Take in how a trial ended or that it paused, and its best objective; None or NaN: it diverged.
 
         Raises:
             KeyError: the trial was never asked for or has ended before.
+        """
+
+    def resume(self, trial: str) -> None:
+        """Take in that a paused trial goes on: what it taught is forgotten until it is told of again.
+
+        Raises:
+            KeyError: the trial is not paused.
         """
 
     def replay(self, past: Iterable[PastTrial]) -> list[str]:
@@ -125,15 +132,17 @@ class _Study:
         self._direction = direction
         self._seed = seed
         self._algorithm = algorithm
-        self._storage = optuna.storages.InMemoryStorage()
-        with quiet_optuna():
-            self._study = optuna.create_study(storage=self._storage, direction=direction, sampler=RandomSampler(seed))
+        self._study = self._new_study()
         self._asked = 0
         self._running: dict[str, _Running] = {}
+        self._paused: dict[str, _Running] = {}
+        self._amended: dict[int, _Lesson] = {}
+        """number in the study -> what it should say of trials that were paused there and went on"""
 
     @property
     def trials(self) -> list[FrozenTrial]:
         """What is remembered, in the order asked."""
+        self._amend()
         return self._study.get_trials()
 
     def ask(self, trial: str) -> dict[str, Value] | None:
@@ -152,15 +161,25 @@ class _Study:
         if state_of(status) is TrialState.RUNNING:
             return
         running = self._running.pop(trial)
+        if status == "paused":
+            self._paused[trial] = running
         if running.number is None:
             return
         lesson = _lesson(self._direction, status, value, running.values)
+        if running.number in self._amended:
+            self._amended[running.number] = lesson
+            return
         study = self._storage.get_study_id_from_name(self._study.study_name)
         id = self._storage.get_trial_id_from_study_id_trial_number(study, running.number)
         for step, best in lesson.values.items():
             self._storage.set_trial_intermediate_value(id, step, best)
         # Optuna gives a pruned trial its last intermediate value, which is the lesson's.
         self._study.tell(running.number, lesson.value if lesson.state is TrialState.COMPLETE else None, lesson.state)
+
+    def resume(self, trial: str) -> None:
+        running = self._running[trial] = self._paused.pop(trial)
+        if running.number is not None:
+            self._amended[running.number] = _Lesson(TrialState.RUNNING)
 
     def replay(self, past: Iterable[PastTrial]) -> list[str]:
         skipped = []
@@ -170,7 +189,28 @@ class _Study:
                 skipped.append(trial.trial)
         return skipped
 
+    def _amend(self) -> None:
+        """Make the study anew where trials have gone on after a pause: a finished one in it cannot be changed.
+
+        Not before it is asked again: most are promoted when no new trial is to come.
+        """
+        if not self._amended:
+            return
+        before, self._study = self._study, self._new_study()
+        for found in before.get_trials(deepcopy=False):
+            lesson = self._amended.get(found.number)
+            self._study.add_trial(_frozen(lesson, found.params, found.distributions) if lesson else found)
+        self._amended.clear()
+
+    def _new_study(self) -> optuna.Study:
+        self._storage = optuna.storages.InMemoryStorage()
+        with quiet_optuna():
+            return optuna.create_study(
+                storage=self._storage, direction=self._direction, sampler=RandomSampler(self._seed)
+            )
+
     def _suggest(self, trial: str) -> dict[str, Value]:
+        self._amend()
         # Sampler objects are cheap: all that TPE knows is in the study.
         key = np.random.SeedSequence((self._seed, self._asked)).generate_state(1)[0]
         self._study.sampler = self._algorithm(int(key))
@@ -206,17 +246,12 @@ class _Study:
             lesson = _Lesson(TrialState.RUNNING)
         else:
             lesson = _lesson(self._direction, past.status, past.best_value, running.values)
+        if past.status == "paused":
+            self._paused[past.trial] = running
         if known:
             labels = self._domain.labels(past.params)
-            self._study.add_trial(
-                create_trial(
-                    state=lesson.state,
-                    value=lesson.value,
-                    params=labels,
-                    distributions={path: self._domain.distributions[path] for path in labels},
-                    intermediate_values=lesson.values,
-                )
-            )
+            distributions = {path: self._domain.distributions[path] for path in labels}
+            self._study.add_trial(_frozen(lesson, labels, distributions))
         return known
 
 
@@ -230,6 +265,16 @@ class _Lesson:
     """step -> best objective so far"""
 
 
+def _frozen(lesson: _Lesson, params: Mapping[str, Label], distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
+    return create_trial(
+        state=lesson.state,
+        value=lesson.value,
+        params=dict(params),
+        distributions=dict(distributions),
+        intermediate_values=lesson.values,
+    )
+
+
 def _lesson(direction: Direction, status: str, best: float | None, values: dict[int, float]) -> _Lesson:
     """The study's state, value and intermediate values for a trial that has ended.
 
@@ -240,8 +285,8 @@ def _lesson(direction: Direction, status: str, best: float | None, values: dict[
     """
     so_far = _best_so_far(direction, values)
     state = state_of(status)
-    if state is TrialState.FAIL:
-        return _Lesson(state, None, so_far)
+    if state is TrialState.FAIL or (status == "paused" and best is None):
+        return _Lesson(TrialState.FAIL, None, so_far)
     last = next(reversed(values.values()), best) if state is TrialState.PRUNED else best
     if best is None or last is None or not math.isfinite(best) or not math.isfinite(last):
         worst = -math.inf if direction == "maximize" else math.inf
@@ -284,6 +329,9 @@ class _Grid:
         pass
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
+        pass
+
+    def resume(self, trial: str) -> None:
         pass
 
     def replay(self, past: Iterable[PastTrial]) -> list[str]:

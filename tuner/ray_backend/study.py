@@ -148,8 +148,10 @@ class _History:
         """trial -> UTC time at which it first started"""
 
     def add(self, event: Mapping[str, Any]) -> set[str]:
-        """Take in an event; returns the trial that it is about, if any."""
+        """Take in an event; returns the trials whose rows it may change."""
         self.replay.add(event)
+        if event.get("kind") in ("search_ended", "search_resumed"):
+            return {trial.id for trial in self.replay.record().trials if trial.status == "paused"}
         trial = event.get("trial")
         if not isinstance(trial, str):
             return set()
@@ -181,8 +183,10 @@ class _Rows:
     def write(self, history: _History, trials: Collection[str]) -> None:
         """Bring these trials' rows in line."""
         record = history.replay.record()
-        if not all(self._write(trial, history) for trial in record.trials if trial.id in trials):
-            self._write_anew(record, history)
+        if not all(self._write(trial, record, history) for trial in record.trials if trial.id in trials):
+            self._study = self._empty(self._study)
+            for trial in record.trials:
+                self._write(trial, record, history)
 
     def _open(self) -> int:
         with quiet_optuna():
@@ -212,14 +216,10 @@ class _Rows:
         with quiet_optuna():
             return self._storage.create_new_study([self._direction], self._name)
 
-    def _write_anew(self, record: SearchRecord, history: _History) -> None:
-        self._study = self._empty(self._study)
-        for trial in record.trials:
-            self._write(trial, history)
-
-    def _write(self, trial: TrialRecord, history: _History) -> bool:
+    def _write(self, trial: TrialRecord, record: SearchRecord, history: _History) -> bool:
         """Bring a trial's row in line; False when only a new one could be: Optuna never lets a finished row change."""
-        wanted = _row(trial, history.started.get(trial.id, ""), self._domain)
+        state, value = _outcome(trial, record)
+        wanted = _row(trial, state, value, history.started.get(trial.id, ""), self._domain)
         if trial.id not in self._trials:
             self._trials[trial.id] = (self._storage.create_new_trial(self._study, wanted), wanted)
             return True
@@ -241,11 +241,10 @@ class _Rows:
         return True
 
 
-def _row(trial: TrialRecord, started: str, domain: Domain) -> FrozenTrial:
+def _row(trial: TrialRecord, state: TrialState, value: float | None, started: str, domain: Domain) -> FrozenTrial:
     """What the study says of a trial; params that lie outside the axes, as a baseline's may, are user attributes."""
     params = domain.labels(trial.params)
     outside = {f"outside the axes: {path}": value for path, value in trial.params.items() if path not in params}
-    state, value = _outcome(trial)
     return FrozenTrial(
         number=trial.number,
         trial_id=-1,  # the storage gives both
@@ -270,9 +269,13 @@ def _row(trial: TrialRecord, started: str, domain: Domain) -> FrozenTrial:
     )
 
 
-def _outcome(trial: TrialRecord) -> tuple[TrialState, float | None]:
-    """State and value; a trial that diverged is pruned without a value: an infinite one would spoil the plots."""
-    state, best = state_of(trial.status), trial.best_value
+def _outcome(trial: TrialRecord, search: SearchRecord) -> tuple[TrialState, float | None]:
+    """State and value; a trial that diverged is pruned without a value: an infinite one would spoil the plots.
+
+    A paused trial runs on while the search does: it may be promoted, and the study be made anew for it alone.
+    """
+    paused_for_now = trial.status == "paused" and search.status == "running"
+    state, best = TrialState.RUNNING if paused_for_now else state_of(trial.status), trial.best_value
     if state is TrialState.COMPLETE:
         return (state, best) if best is not None else (TrialState.PRUNED, None)
     if state is TrialState.PRUNED:

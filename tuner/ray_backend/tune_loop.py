@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -110,15 +111,18 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
         super().__init__()
         self._driver = driver
         self._slots = slots
+        self._handed_out: Counter[str] = Counter()
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002  (Tune's own id)
         if len(self._driver.running) >= self._slots.count:
             return None
         proposal = self._driver.ask()
-        if proposal is None:
-            return Searcher.FINISHED
+        if proposal is None:  # what runs may yet promote a trial that is paused
+            return None if self._driver.running else Searcher.FINISHED
+        self._handed_out[proposal.trial] += 1
         return {
             "trial": proposal.trial,
+            "run": self._handed_out[proposal.trial],
             "config": proposal.config.model_dump(mode="json"),
             "assignment": asdict(proposal.assignment),
         }
@@ -136,7 +140,6 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     def __init__(self, driver: Driver) -> None:
         super().__init__()
         self._driver = driver
-        self._epochs: dict[str, float] = {}
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
         stop = self._take(trial.config["trial"], result)
@@ -164,14 +167,7 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._driver.end(trial.config["trial"], "paused")
 
     def _take(self, name: str, result: Mapping[str, Any]) -> bool:
-        """Give a result to the driver, once."""
-        if "report" not in result:
-            return False
-        report = json.loads(result["report"])
-        if report["epoch"] <= self._epochs.get(name, 0):
-            return False
-        self._epochs[name] = report["epoch"]
-        return self._driver.report(name, report)
+        return "report" in result and self._driver.report(name, json.loads(result["report"]))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing, as for the searcher."""
@@ -209,8 +205,10 @@ class _Interruption(tune.Stopper):  # type: ignore[misc]  # Ray is untyped
 
 
 def _id(trial: Any) -> str:
-    """Our own short id: Tune would name folders by all parameters, beyond what file systems take."""
-    return str(trial.config["trial"])
+    """Our own short id, with a number if the trial goes on: Tune would name folders by all parameters, beyond what
+    file systems take."""
+    name, run = trial.config["trial"], trial.config["run"]
+    return f"{name}-{run}" if run > 1 else str(name)
 
 
 def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threading.Event) -> None:

@@ -82,7 +82,7 @@ def test_labels_leave_out_what_lies_outside() -> None:
         ("failed", TrialState.FAIL),
         ("lost", TrialState.FAIL),
         ("of a later version", TrialState.FAIL),
-        ("paused", TrialState.RUNNING),
+        ("paused", TrialState.PRUNED),
         ("running", TrialState.RUNNING),
     ],
 )

@@ -24,6 +24,7 @@ from tuner.store import Event, Store
 MakeDriver = Callable[..., Driver]
 
 ASHA = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 2}
+PAUSING = {"kind": "pausing_asha", "grace_epochs": 1, "reduction_factor": 2}
 LONG = {**tiny_space()["fixed"], "epochs": 8}
 
 
@@ -45,6 +46,9 @@ class SpySampler:
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
         self.told.append(("tell", trial, status, value))
+
+    def resume(self, trial: str) -> None:
+        self.told.append(("resume", trial))
 
     def replay(self, past: Iterable[PastTrial]) -> list[str]:  # noqa: ARG002
         return []
@@ -253,6 +257,18 @@ def test_a_trial_whose_process_died_goes_on(make_driver: MakeDriver, store: Stor
     assert [told[0] for told in sampler.told] == ["ask", "report", "report", "tell"]
 
 
+def test_a_report_is_taken_in_once(make_driver: MakeDriver, store: Store, sampler: SpySampler) -> None:
+    driver = make_driver()
+    trial = asked(driver)
+    for epoch in (0.25, 0.25, 0.5, 0.25, 1, 0.5):  # Tune may tell the last one twice
+        driver.report(trial, report(epoch, 0.5))
+    driver.retry(trial)
+    for epoch in (1, 2):  # and a trial that goes on repeats its last one
+        driver.report(trial, report(epoch, 0.5))
+    assert [event["epoch"] for event in store.events() if event["kind"] == "epoch"] == [0.25, 0.5, 1, 2]
+    assert len([told for told in sampler.told if told[0] == "report"]) == 4
+
+
 def test_a_trial_that_has_ended_does_not_go_on(make_driver: MakeDriver, store: Store) -> None:
     driver = make_driver()
     trial = asked(driver)
@@ -332,3 +348,74 @@ def test_a_failed_trial_does_not_count_at_later_rungs(make_driver: MakeDriver) -
     assert not driver.report(failing, report(1, 0.9))
     driver.end(failing, "failed", "no disk")
     assert not driver.report(slow, report(2, 0.6))
+
+
+def halt(driver: Driver, trial: str, epoch: float, value: float) -> str:
+    """Report an epoch at which the trial must stop; the status that it gets."""
+    assert driver.report(trial, report(epoch, value))
+    status = driver.stopped_early(trial)
+    driver.end(trial, status)
+    return status
+
+
+def test_the_best_paused_trial_goes_on_once_all_have_started(
+    make_driver: MakeDriver, store: Store, sampler: SpySampler
+) -> None:
+    driver = make_driver(scheduler=PAUSING, fixed=LONG, trials=5)
+    assert not driver.report(asked(driver), report(1, 0.1))  # the baseline is never paused
+    for value in (0.5, 0.8, 0.3):
+        assert halt(driver, asked(driver), 1, value) == "paused"
+    last = asked(driver)
+    assert last == "t0005"
+    going_on = driver.ask()
+    assert going_on is not None
+    assert (going_on.trial, going_on.config.epochs) == ("t0003", 8)
+    assert going_on.facts["number"] == 2
+    event = list(store.events())[-1]
+    assert (event["kind"], event["trial"]) == ("trial_resumed", "t0003")
+    assert (event["reason"], event["rung"]) == ("promoted to rung 2", 2)
+    assert sampler.told[-1] == ("resume", "t0003")
+    assert driver.report("t0003", report(1, 0.8)) is False  # repeated, and not halted again
+    assert halt(driver, "t0003", 2, 0.9) == "paused"
+    driver.end(last, "failed", "no disk")
+    found = {trial.id: trial for trial in replay(store.events()).trials}
+    assert [trial.status for trial in found.values()] == ["running", "paused", "paused", "paused", "failed"]
+    assert [found[trial].facts["rung"] for trial in ("t0002", "t0003")] == [1, 2]
+    assert [epoch.epoch for epoch in found["t0003"].epochs] == [1, 2]
+
+
+def test_a_trial_goes_on_to_the_last_epoch_from_the_last_rung(make_driver: MakeDriver, store: Store) -> None:
+    driver = make_driver(scheduler={"kind": "one_epoch", "keep": 1}, fixed=LONG, trials=3)
+    assert not driver.report(asked(driver), report(1, 0.9))
+    assert [halt(driver, asked(driver), 1, value) for value in (0.2, 0.4)] == ["paused", "paused"]
+    assert asked(driver) == "t0003"
+    assert list(store.events())[-1]["reason"] == "promoted to the last epoch"
+    assert driver.ask() is None
+    assert not driver.cut_short
+
+
+def test_a_pruned_trial_tells_its_rung_and_one_that_ran_out_of_time_has_none(
+    make_driver: MakeDriver, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    driver = make_driver(scheduler=ASHA, fixed=LONG, deadline=200.0)
+    baseline, bad = asked(driver), asked(driver)
+    driver.report(baseline, report(2, 0.9))
+    driver.report(baseline, report(3, 0.9))
+    assert driver.report(bad, report(2, 0.1))
+    driver.end(bad, driver.stopped_early(bad))
+    now = 300.0
+    assert halt(driver, baseline, 4, 0.9) == "paused"
+    assert [trial.facts.get("rung") for trial in replay(store.events()).trials] == [None, 2]
+
+
+def test_a_deadline_keeps_paused_trials_from_going_on(make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    driver = make_driver(scheduler={"kind": "one_epoch", "keep": 1}, fixed=LONG, trials=2, deadline=200.0)
+    driver.report(asked(driver), report(1, 0.9))
+    halt(driver, asked(driver), 1, 0.5)
+    now = 300.0
+    assert driver.ask() is None
+    assert driver.cut_short

@@ -144,7 +144,7 @@ def test_repeated_steps_replace_what_followed_them() -> None:
         ("complete", None, TrialState.PRUNED, -math.inf),
         ("failed", None, TrialState.FAIL, None),
         ("lost", 0.5, TrialState.FAIL, None),
-        ("paused", 0.5, TrialState.RUNNING, None),
+        ("paused", 0.5, TrialState.PRUNED, 0.5),
         ("running", 0.5, TrialState.RUNNING, None),
     ],
 )

@@ -18,7 +18,7 @@ from trainable.config import parse_config
 from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.ray_backend.proposals import Proposal
-from tuner.ray_backend.tune_loop import Slots, _Asker, _Interruption, _Reporter, ray_session
+from tuner.ray_backend.tune_loop import Slots, _Asker, _id, _Interruption, _Reporter, ray_session
 from tuner.ray_backend.worker import Assignment
 
 SetCluster = Callable[..., None]
@@ -144,7 +144,9 @@ def reporter(driver: Any) -> _Reporter:
 
 def tune_trial(error: Exception | None = None) -> Any:
     """Tune's own object, as far as it is used."""
-    return SimpleNamespace(config={"trial": "t0001"}, get_pickled_error=lambda: error, ERROR="ERROR", status="RUNNING")
+    return SimpleNamespace(
+        config={"trial": "t0001", "run": 1}, get_pickled_error=lambda: error, ERROR="ERROR", status="RUNNING"
+    )
 
 
 def result(epoch: float, value: float = 0.9, status: str = "running") -> dict[str, Any]:
@@ -165,18 +167,31 @@ def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetClus
     assert asker.suggest("d") == Searcher.FINISHED
 
 
-def test_a_result_is_reported_once(driver: Any, reporter: _Reporter) -> None:
-    assert reporter.on_trial_result(None, tune_trial(), result(1)) == TrialScheduler.CONTINUE
+def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver: Any, cluster: SetCluster) -> None:
+    cluster(CPU=2.0)
+    asker = _Asker(driver, Slots(Resources()))
+    asker.suggest("a")
+    driver.asks = 0
+    assert asker.suggest("b") is None
+    driver.running.clear()
+    assert asker.suggest("c") == Searcher.FINISHED
+
+
+def test_a_trial_that_goes_on_has_a_folder_of_its_own(driver: Any, cluster: SetCluster) -> None:
+    cluster(CPU=2.0)
+    asker = _Asker(driver, Slots(Resources()))
+    names = []
+    for _ in range(2):
+        names.append(_id(SimpleNamespace(config=asker.suggest("a"))))
+        driver.running.clear()
+    assert names == ["t0001", "t0001-2"]
+
+
+def test_a_trial_is_stopped_as_the_driver_says(driver: Any, reporter: _Reporter) -> None:
     assert reporter.on_trial_result(None, tune_trial(), result(1)) == TrialScheduler.CONTINUE
     assert reporter.on_trial_result(None, tune_trial(), result(2, value=0.1)) == TrialScheduler.STOP
-    reporter.on_trial_complete(None, tune_trial(), result(2, value=0.1))
+    reporter.on_trial_complete(None, tune_trial(), {})
     assert driver.told == [("report", "t0001", 1), ("report", "t0001", 2), ("end", "t0001", "pruned", None)]
-
-
-def test_parts_of_an_epoch_are_reported_once_too(driver: Any, reporter: _Reporter) -> None:
-    for epoch in (0.25, 0.25, 0.5, 0.25, 1, 0.5, 2):
-        reporter.on_trial_result(None, tune_trial(), result(epoch))
-    assert driver.told == [("report", "t0001", epoch) for epoch in (0.25, 0.5, 1, 2)]
 
 
 def test_the_last_epoch_comes_with_the_end(driver: Any, reporter: _Reporter) -> None:
@@ -210,9 +225,7 @@ def test_a_dead_worker_s_trial_is_taken_up_again(driver: Any, reporter: _Reporte
     trial = tune_trial()
     trial.status = trial.ERROR  # what Tune makes of it before it queues it again
     reporter.on_trial_error(None, trial)
-    reporter.on_trial_result(None, trial, result(1))
-    reporter.on_trial_result(None, trial, result(1))  # the last report of the dead process, told again
-    assert driver.told == [("retry", "t0001"), ("report", "t0001", 1)]
+    assert driver.told == [("retry", "t0001")]
 
 
 def test_an_interruption_stops_all() -> None:

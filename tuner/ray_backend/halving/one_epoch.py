@@ -25,6 +25,7 @@ class OneEpoch:
         self._keep = keep
         self._exempt = frozenset(exempt)
         self._on_the_way: set[str] = set()
+        """those that have not come to the rung, or were told to pause there and have not ended yet"""
         self._paused: set[str] = set()
 
     @property
@@ -43,13 +44,14 @@ class OneEpoch:
     def report(self, trial: str, epoch: float, best_so_far: float | None) -> Decision:
         if self._ladder.climb(trial, epoch, best_so_far) is None:
             return "go_on"
-        self._on_the_way.discard(trial)
         if trial in self._exempt:
+            self._on_the_way.discard(trial)
             return "go_on"
-        self._paused.add(trial)
         return "pause"
 
     def ended(self, trial: str, best: float | None, early_stopped: bool) -> None:  # noqa: ARG002
+        if trial in self._on_the_way and self._ladder.reached(trial):
+            self._paused.add(trial)
         self._on_the_way.discard(trial)
 
     def promotable(self, all_started: bool) -> Promotion | None:

@@ -32,6 +32,8 @@ class PausingAsha:
         self._eager = eager
         self._exempt = frozenset(exempt)
         self._running: set[str] = set()
+        self._pausing: set[str] = set()
+        """those that were told to pause and have not ended yet"""
         self._paused: set[str] = set()
 
     @property
@@ -50,12 +52,14 @@ class PausingAsha:
     def report(self, trial: str, epoch: float, best_so_far: float | None) -> Decision:
         if self._ladder.climb(trial, epoch, best_so_far) is None or trial in self._exempt:
             return "go_on"
-        self._running.discard(trial)
-        self._paused.add(trial)
+        self._pausing.add(trial)
         return "pause"
 
     def ended(self, trial: str, best: float | None, early_stopped: bool) -> None:
         self._running.discard(trial)
+        if trial in self._pausing:
+            self._pausing.remove(trial)
+            self._paused.add(trial)
         if early_stopped:
             self._ladder.carry(trial, best)
 

@@ -1,45 +1,64 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Collection
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.ray_backend.rungs import NoRungs, Rungs, Stopping
+from tuner.ray_backend.halving.ladder import Ladder, rung_levels
+from tuner.ray_backend.halving.protocol import Halving, NoHalving
+from tuner.ray_backend.halving.stopping import StoppingAsha
 
 VALUES = st.floats(-1e6, 1e6)
 REPORTS = st.lists(st.tuples(st.integers(0, 7), VALUES), max_size=60)
 """(trial, value) in the order of arrival; a trial's n-th report is its n-th epoch"""
 
 
-def rungs(**changes: Any) -> Rungs:
-    given: dict[str, Any] = {"grace_epochs": 1, "reduction_factor": 3, "max_epochs": 30, "direction": "maximize"}
-    return Rungs(**given | changes)
+class Table:
+    """A StoppingAsha in which a trial starts with its first report."""
+
+    def __init__(self, halving: Halving) -> None:
+        self.levels = halving.levels
+        self.ended = halving.ended
+        self._halving = halving
+
+    def report(self, trial: str, epoch: float, best: float | None, stratum: str = "") -> bool:
+        """Whether it is to be stopped."""
+        self._halving.started(trial, stratum)
+        return self._halving.report(trial, epoch, best) == "stop"
 
 
-def run(table: Stopping, reports: list[tuple[int, float]], sign: float = 1.0) -> list[tuple[str, int, float, bool]]:
+def rungs(
+    grace_epochs: float = 1,
+    reduction_factor: float = 3,
+    max_epochs: float = 30,
+    direction: Literal["maximize", "minimize"] = "maximize",
+    exempt: Collection[str] = (),
+) -> Table:
+    ladder = Ladder(rung_levels(grace_epochs, reduction_factor, max_epochs), direction)
+    return Table(StoppingAsha(ladder, reduction_factor, exempt))
+
+
+def run(table: Table, reports: list[tuple[int, float]], sign: float = 1.0) -> list[tuple[str, int, float, bool]]:
     """Feed reports, best-so-far kept per trial; a trial that was stopped reports no more."""
     epochs: dict[int, int] = {}
     bests: dict[int, float] = {}
+    stopped = set()
     decisions = []
     for trial, value in reports:
-        if f"t{trial}" in table.stopped:
+        if trial in stopped:
             continue
         epochs[trial] = epochs.get(trial, 0) + 1
         bests[trial] = max(bests.get(trial, -math.inf), value)
         stop = table.report(f"t{trial}", epochs[trial], sign * bests[trial])
+        if stop:
+            stopped.add(trial)
         decisions.append((f"t{trial}", epochs[trial], bests[trial], stop))
     return decisions
-
-
-def test_levels_grow_by_the_factor_and_stay_below_the_horizon() -> None:
-    assert rungs().levels == (1, 3, 9, 27)
-    assert rungs(max_epochs=27).levels == (1, 3, 9)
-    assert rungs(grace_epochs=0.5, reduction_factor=2, max_epochs=4).levels == (0.5, 1, 2)
-    assert rungs(max_epochs=1).levels == ()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +82,7 @@ def test_rungs_within_an_epoch_decide_at_the_first_evaluation_from_there(
     assert decided == decides_at
 
 
-def _decided(table: Rungs, before: float, epoch: float) -> bool:
+def _decided(table: Table, before: float, epoch: float) -> bool:
     """Whether a trial that was evaluated before is judged anew, and so stopped for being the worst."""
     trial = f"worst{epoch}"
     if before and table.report(trial, before, 1.0):
@@ -71,18 +90,11 @@ def _decided(table: Rungs, before: float, epoch: float) -> bool:
     return table.report(trial, epoch, 0.0)
 
 
-@pytest.mark.parametrize("wrong", [{"grace_epochs": 0}, {"reduction_factor": 1}])
-def test_rungs_that_would_never_end_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="grace_epochs > 0"):
-        rungs(**wrong)
-
-
 def test_a_lone_first_value_goes_on_and_a_worse_second_one_stops() -> None:
     table = rungs()
     assert not table.report("t1", 1, 0.5)
     assert table.report("t2", 1, 0.4)
     assert not table.report("t3", 1, 0.6)
-    assert table.stopped == {"t2"}
 
 
 def test_the_cutoff_is_the_quantile_of_those_before() -> None:
@@ -139,7 +151,6 @@ def test_the_baseline_is_recorded_and_never_stopped() -> None:
     table = rungs(exempt=["t0001"])
     table.report("t2", 1, 0.9)
     assert not table.report("t0001", 1, 0.1)
-    assert table.stopped == frozenset()
     alone = rungs(exempt=["t0001"])
     alone.report("t0001", 1, 0.5)
     assert alone.report("t2", 1, 0.4)
@@ -188,16 +199,15 @@ def test_a_trial_is_stopped_at_most_once_and_replay_agrees(reports: list[tuple[i
     decisions = [table.report(f"t{trial}", epoch, value) for trial, epoch, value in reports]
     stops = [f"t{trial}" for (trial, _, _), stop in zip(reports, decisions, strict=True) if stop]
     assert len(stops) == len(set(stops))
-    assert table.stopped == set(stops)
     assert [again.report(f"t{trial}", epoch, value) for trial, epoch, value in reports] == decisions
 
 
 @given(REPORTS)
-def test_no_rungs_stop_nothing(reports: list[tuple[int, float]]) -> None:
-    table = NoRungs()
-    assert not any(stop for *_, stop in run(table, reports))
+def test_no_halving_stops_nothing(reports: list[tuple[int, float]]) -> None:
+    table = NoHalving()
+    assert not any(stop for *_, stop in run(Table(table), reports))
     table.ended("t1", 0.5, early_stopped=True)
-    assert table.levels == ()
+    assert (table.levels, table.paused, table.promotable(all_started=True)) == ((), [], None)
 
 
 def test_about_one_in_three_goes_on() -> None:
