@@ -8,8 +8,10 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from search_spaces.overrides import NO_OVERRIDES, Overrides
+from trainable.compute import ComputeChoice
 from trainable.data.manifest import Layout
 from trainable.errors import UserError
+from trainable.precision import Precision
 from trainable.strict import Strict
 from trainable.task import TaskChoice
 
@@ -88,6 +90,12 @@ class SearchConfig(Strict):
     """None: the space's own budget"""
     hours: Annotated[float, Field(gt=0)] | None = None
     """wall-clock limit; running trials stop at their next epoch"""
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    """likewise, of all trials together: hours that each has GPUs, times how many"""
+    warm_start: str | None = None
+    """an earlier search's name or folder, whose best trials come right after the baseline"""
+    warm_start_top: Annotated[int, Field(ge=1)] = 5
+    """how many of them at most"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """keys the sampler"""
     top_k: Annotated[int, Field(ge=1)] = 3
@@ -98,6 +106,10 @@ class SearchConfig(Strict):
     hypothesis: str = ""
     """default: the space's"""
     notes: str = ""
+    precision: Precision = "fp32"
+    """of every trial's networks; one for the search, so that its trials can be compared"""
+    compute: ComputeChoice = "plain"
+    """auto: a probe on the worker may choose another memory layout or a compiled step, where that is faster"""
     resources: Resources = Resources()
     results: Path = Path("results")
     offline: bool = False

@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -36,6 +36,11 @@ def search(
     results: Results = DEFAULT_RESULTS,
     trials: Annotated[int | None, typer.Option(help="with the baseline; default: the space's budget")] = None,
     hours: Annotated[float | None, typer.Option(help="wall-clock limit")] = None,
+    gpu_hours: Annotated[float | None, typer.Option(help="limit of all trials' GPU time together")] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(help="an earlier search's name or folder: its best trials are tried first")
+    ] = None,
+    warm_start_top: Annotated[int, typer.Option(help="how many of them")] = 5,
     seed: Annotated[int, typer.Option(help="keys the sampler")] = 0,
     top: Annotated[int, typer.Option("--top", help="best trials written to top/ and scored on test")] = 3,
     repeats: Annotated[
@@ -55,6 +60,12 @@ def search(
     cpus_per_trial: Annotated[float, typer.Option(help="a share is allowed")] = 1.0,
     gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: 1 if any")] = None,
     threads_per_trial: Annotated[int, typer.Option(help="CPU threads of torch; part of the result")] = 1,
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16"], typer.Option(help="of all trials' networks; fp16 on GPUs only")
+    ] = "fp32",
+    compute: Annotated[
+        Literal["plain", "auto"], typer.Option(help="auto: a probe may choose another layout, or compiled steps")
+    ] = "plain",
     offline: Offline = False,
     plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
     *,
@@ -77,6 +88,9 @@ def search(
         overrides=overrides,
         trials=trials,
         hours=hours,
+        gpu_hours=gpu_hours,
+        warm_start=warm_start,
+        warm_start_top=warm_start_top,
         seed=seed,
         top_k=top,
         reruns={
@@ -94,6 +108,8 @@ def search(
             "gpus_per_trial": gpus_per_trial,
             "threads_per_trial": threads_per_trial,
         },
+        precision=precision,
+        compute=compute,
         results=results,
         offline=offline,
     )
