@@ -77,11 +77,12 @@ def _text(finding: Any, space: type[BaseModel]) -> str:
         case "union_tag_not_found" if location[0] == "axes":
             return f"must be one of {_AXIS_FORMS}{_near_form(given)}{said}"
         case "union_tag_not_found":
-            return f"must be asha, none, or a mapping with such a kind{said}"
+            kinds = ", ".join(choices(space.model_fields["scheduler"].annotation))
+            return f"must be {kinds}, or a mapping with such a kind{said}"
         case "union_tag_invalid":
-            kinds = re.findall(r"'(\w+)'", finding["ctx"]["expected_tags"])
+            known = re.findall(r"'(\w+)'", finding["ctx"]["expected_tags"])
             tag = finding["ctx"]["tag"]
-            return f"{tag!r} is not one of {', '.join(kinds)}{nearest(tag, kinds)}"
+            return f"{tag!r} is not one of {', '.join(known)}{nearest(tag, known)}"
         case "literal_error":
             expected = finding["ctx"]["expected"]
             names = re.findall(r"'([^']+)'", expected)

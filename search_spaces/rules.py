@@ -32,7 +32,7 @@ def space_mistakes(space: Space, unread: Collection[str]) -> Iterator[Mistake]:
         _axis_mistakes(space),
         _when_mistakes(space, unread),
         _presence_mistakes(space, unread),
-        _sampler_mistakes(space, unread),
+        _sampler_mistakes(space),
         _rung_mistakes(space),
         _horizon_mistakes(space, unread),
     )
@@ -150,10 +150,8 @@ def _presence_mistakes(space: Space, unread: Collection[str]) -> Iterator[Mistak
         yield ("baseline",), "no backbone: give one, such as backbone: lite0"
 
 
-def _sampler_mistakes(space: Space, unread: Collection[str]) -> Iterator[Mistake]:
+def _sampler_mistakes(space: Space) -> Iterator[Mistake]:
     if space.sampler == "grid":
-        if space.scheduler.kind != "none" and "scheduler" not in unread:
-            yield ("scheduler",), "a grid is for comparing all its rows at equal epochs; use scheduler: none"
         for path, axis in space.axes.items():
             if isinstance(axis, FloatRange):
                 yield ("axes", path), "is a float range, which a grid cannot list; use {choice: [...]}"
@@ -176,28 +174,33 @@ def _rung_mistakes(space: Space) -> Iterator[Mistake]:
     """A first rung lies between the head's warm-up and the last epoch, where trials are evaluated."""
     if space.scheduler.kind == "none":
         return
-    grace, place = space.scheduler.grace_epochs, ("scheduler", "grace_epochs")
+    grace = space.scheduler.grace_epochs
+    place: tuple[str, ...] = ("scheduler", "grace_epochs")
+    first, lower, higher = f"{grace:g}", "lower it", "raise it"
+    if space.scheduler.kind == "one_epoch":
+        place, first = ("scheduler",), "the 1 epoch of one_epoch"
+        lower, higher = "use scheduler: none", "use pausing_asha with a later grace_epochs"
     if grace < 1:
         yield from ((place, text) for text in _fraction_mistakes(grace, _possible(space, "first_epoch_evaluations")))
     epochs = [length for length in _horizons(space) if length <= grace]
     if epochs:
         yield (
             place,
-            f"{grace:g} must be below epochs ({min(epochs)}), or nothing is ever stopped; lower it, or train longer",
+            f"{first} must be below epochs ({min(epochs)}), or nothing is ever stopped; {lower}, or train longer",
         )
     before_last = [length for stages in _values(space, "stages") if (length := sum(_lengths(stages)[:-1])) >= grace]
     if before_last:
         yield (
             place,
-            f"{grace:g} must be above the epochs before the last stage ({max(before_last)}), or trials are judged "
-            f"before it; raise it, or shorten the stages before",
+            f"{first} must be above the epochs before the last stage ({max(before_last)}), or trials are judged "
+            f"before it; {higher}, or shorten the stages before",
         )
     warm_up = [value for value in _possible(space, "head_warmup_epochs") if value >= grace]
     if warm_up:
         yield (
             place,
-            f"{grace:g} must be above head_warmup_epochs ({max(warm_up)}), or trials are judged before their backbone "
-            f"has trained; raise it, or warm up for less",
+            f"{first} must be above head_warmup_epochs ({max(warm_up)}), or trials are judged before their backbone "
+            f"has trained; {higher}, or warm up for less",
         )
 
 

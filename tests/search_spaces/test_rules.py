@@ -105,7 +105,12 @@ def test_a_mistaken_axis(axis: str, place: str, part: str) -> None:
         ("version: 1", "version: 1\nobjective: 3", "2:1 objective: ", "must be text"),
         ("version: 1", "version: 1\nsampler: gird", "2:1 sampler: ", "did you mean 'grid'?"),
         ("version: 1", "version: 1\nscheduler: ahsa", "2:1 scheduler: ", "did you mean 'asha'?"),
-        ("version: 1", "version: 1\nscheduler: {grace_epochs: 1}", "2:1 scheduler: ", "asha, none"),
+        (
+            "version: 1",
+            "version: 1\nscheduler: {grace_epochs: 1}",
+            "2:1 scheduler: ",
+            "asha, pausing_asha, one_epoch, none",
+        ),
         (
             "version: 1",
             "version: 1\nscheduler: {kind: asha, grace: 1}",
@@ -151,7 +156,7 @@ def test_a_mistaken_axis(axis: str, place: str, part: str) -> None:
         ("version: 1", "version: 1\nsplit: 70/40", "2:1 split: ", "the sum is 110"),
         ("version: 1", "version: 1\nsplit: 3", "2:1 split: ", "must be text"),
         ("backbone: lite0}", "backbone: lite0, epochs: 7}", "3:1 baseline: ", "trials last 5, 7 epochs"),
-        ("version: 1", "version: 1\nsampler: grid\nscheduler: asha", "3:1 scheduler: ", "use scheduler: none"),
+        ("version: 1", "version: 1\nscheduler: {kind: one_epoch, keep: 0}", "2:", "greater than or equal to 1"),
         ("version: 1", "version: 1\nbudget: {trials: 0}", "2:10 budget.trials: ", "greater than or equal to 1"),
         ("version: 1", "version: 1\nbudget: {trails: 3}", "2:10 budget.trails: ", "did you mean 'trials'?"),
         ("epochs: 5", "epoch: 5", "2:9 fixed.epoch: ", "did you mean 'epochs'?"),
@@ -291,3 +296,26 @@ def test_stages_that_last_as_long_may_be_halved() -> None:
     assert prove(space) == []
     alone = space.source.replace("epochs: 5, augment: none", "augment: none").replace("lite0}", "lite0, epochs: 5}")
     assert prove(read_space(parse_yaml(alone, "s.yaml"))) == []
+
+
+@pytest.mark.parametrize("kind", ["asha", "pausing_asha", "one_epoch"])
+def test_every_halving_decides_between_the_warm_up_and_the_last_epoch(kind: str) -> None:
+    def space(fixed: str) -> str:
+        return f"scheduler: {kind}\n" + HEADER.replace("epochs: 5", fixed)
+
+    (too_late,) = mistakes(space("epochs: 1"))
+    assert "must be below epochs (1), or nothing is ever stopped" in too_late
+    (too_early,) = mistakes(space("epochs: 5, head_warmup_epochs: 1"))
+    assert "must be above head_warmup_epochs (1), or trials are judged before their backbone has trained" in too_early
+    assert read_space(parse_yaml(space("epochs: 2"), "s.yaml")).scheduler.kind == kind
+
+
+def test_quarters_of_an_epoch_are_rungs_of_a_pausing_search_too() -> None:
+    (mistake,) = mistakes(f"scheduler: {{kind: pausing_asha, grace_epochs: 0.25}}\n{HEADER}")
+    assert "add first_epoch_evaluations: 4 to fixed" in mistake
+
+
+@pytest.mark.parametrize("kind", ["asha", "pausing_asha", "one_epoch"])
+def test_a_grid_is_halved_where_it_says_so(kind: str) -> None:
+    assert read_space(parse_yaml(f"sampler: grid\n{HEADER}", "s.yaml")).scheduler.kind == "none"
+    assert read_space(parse_yaml(f"sampler: grid\nscheduler: {kind}\n{HEADER}", "s.yaml")).scheduler.kind == kind

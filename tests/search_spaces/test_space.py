@@ -69,7 +69,9 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
         "version": 1,
         "about": draw(st.text(max_size=10)),
         "sampler": "grid" if grid else draw(st.sampled_from(["tpe", "random"])),
-        "scheduler": "none" if grid else draw(st.sampled_from(["none", {"kind": "asha", "within": ["head.kind"]}])),
+        "scheduler": draw(
+            st.sampled_from(["none", {"kind": "asha", "within": ["head.kind"]}, "pausing_asha", {"kind": "one_epoch"}])
+        ),
         "fixed": draw(st.sampled_from([{}, {"epochs": 3}, {"epochs": 4, "image_size": 96}])),
         "baseline": {"backbone": "lite0", "head": {"kind": "mlp", "width": 65}},
         "axes": {path: pool[path] for path in order},
