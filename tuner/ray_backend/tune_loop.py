@@ -211,7 +211,13 @@ def _id(trial: Any) -> str:
     return f"{name}-{run}" if run > 1 else str(name)
 
 
-def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threading.Event) -> None:
+def run_trials(
+    driver: Driver,
+    slots: Slots,
+    folder: Path,
+    interrupted: threading.Event,
+    actor: type[TrialActor] = TrialActor,
+) -> None:
     """Run trials until the driver has no more; after an interruption those still running are paused.
 
     Args:
@@ -219,10 +225,11 @@ def run_trials(driver: Driver, slots: Slots, folder: Path, interrupted: threadin
         slots: how many at once
         folder: Ray's own files go here; one that is not there yet
         interrupted: set it to stop
+        actor: what trains them
     """
     try:
         tune.run(
-            TrialActor,
+            actor,
             name=folder.name,
             storage_path=str(folder.parent.absolute()),
             search_alg=_Asker(driver, slots),
