@@ -17,6 +17,11 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def gpu_memory_gib(device: torch.device) -> float | None:
+    """How much memory a GPU has, in use or not; None for a CPU."""
+    return torch.cuda.get_device_properties(device).total_memory / 2**30 if device.type == "cuda" else None
+
+
 def peak_memory_gib(device: torch.device) -> float:
     """On a GPU the most memory that tensors took; on a CPU the process's resident memory now."""
     if device.type == "cuda":

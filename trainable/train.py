@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,7 @@ import torch
 from trainable.checkpoint import load_checkpoint, save_checkpoint
 from trainable.config import TrialConfig
 from trainable.data.batches import epoch_batches, steps_per_epoch
-from trainable.devices import device_name, make_deterministic, peak_memory_gib
+from trainable.devices import device_name, gpu_memory_gib, make_deterministic, peak_memory_gib
 from trainable.errors import DivergedError, UserError
 from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_logits
 from trainable.learner import Learner, Losses
@@ -92,6 +93,10 @@ class EpochReport:
     total_parameters: int
     device: str
     status: Status
+    node: str
+    """the machine's name"""
+    gpu_memory_gib: float | None
+    """of the whole GPU; None: there is none"""
     per_label: dict[str, dict[str, float]] = field(default_factory=dict)
     """of a new best epoch; else empty"""
     labels_left_out: list[str] = field(default_factory=list)
@@ -213,6 +218,8 @@ class _Run:
             total_parameters=sum(p.numel() for p in parameters),
             device=device_name(self.device),
             status=self.status(),
+            node=socket.gethostname(),
+            gpu_memory_gib=gpu_memory_gib(self.device),
             per_label=evaluation.per_label if is_best else {},
             labels_left_out=evaluation.labels_left_out if is_best else [],
             thresholds=evaluation.thresholds if is_best else [],
