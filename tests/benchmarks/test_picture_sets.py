@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_rare_classes_are_left_out_and_the_others_filled_in_turn(
     drawings = tmp_path / "drawings"
     classes = {"rare": 2, "few": 3, "many": 9}
     of_class = {name: [drawings / name / f"{i}.png" for i in range(count)] for name, count in classes.items()}
-    for file in sum(of_class.values(), []):
+    for file in itertools.chain(*of_class.values()):
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGBA", (200, 100), (255, 0, 0, 0)).save(file)
     datasets.write_folders(of_class, drawings, tmp_path / "out")
