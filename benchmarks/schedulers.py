@@ -1,13 +1,14 @@
 """What halving costs and what it loses: every scheduler on the same recorded learning curves.
 
-    python -m benchmarks.schedulers [--sets openmoji fluent stamps] [--trials 28 64] [--seeds 20] [--clock epochs]
+    python -m benchmarks.schedulers [--sets openmoji fluent stamps] [--trials 28 64] [--seeds 20] [--clock seconds]
 
 A search is replayed: trials in an order drawn by the seed, out of the grid that benchmarks/record_curves.py trained, on
 1, 4 and 8 workers. Ray's stock ASHA is its own class, driven without a cluster; ours are those that `tuner search`
 runs. `random` trains as many trials to the end as stock ASHA's epochs allow. Every search picks the best of the trials
 that ran to the end; its regret is the difference to the best of all that it could have had, in points of the
-objective (0.01 = 1 point). Intervals are 95 % t-intervals over seeds, paired by seed, means over workers first; they
-say what another draw of trials from these grids would give, not another picture set.
+objective (0.01 = 1 point). Workers take as long as training took when the curves were recorded. Shares are of sums over
+seeds. Intervals are 95 % t-intervals over seeds, paired by seed, means over workers first; they say what another draw
+of trials from these grids would give, not another picture set.
 
 One trial is exempt in the rows `baseline kept`, as `tuner search` never halts its baseline; in the others none is.
 """
@@ -126,7 +127,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--trials", nargs="+", type=int, default=[28, 64], help="drawn from a grid; default 28 and 64")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--clock", choices=sorted(CLOCKS), default="epochs", help="what a trial's time is")
+    parser.add_argument("--clock", choices=sorted(CLOCKS), default="seconds", help="what a trial's time is")
     parser.add_argument("--out", type=Path, help="also write everything to this JSON file")
     return parser.parse_args()
 
@@ -188,11 +189,18 @@ def table_rows(contenders: Mapping[str, Measured]) -> list[list[str]]:
     for name, of in contenders.items():
         epochs = ", ".join(f"{count:.0f}" for count in of.epochs.mean(axis=0))
         time = of.duration[:, -1].mean() / stock.duration[:, -1].mean()
-        share = of.epochs.mean(axis=1) / stock.epochs.mean(axis=1)
+        share = share_of_sums(of.epochs.mean(axis=1), stock.epochs.mean(axis=1))
         lost = of.regret.mean(axis=1) - stock.regret.mean(axis=1)
         compared = ["", ""] if name == STOCK else [with_interval(100 * share, ".0f", " %"), with_interval(lost, "+.2f")]
         rows.append([name, epochs, compared[0], f"{100 * time:.0f} %", f"{of.regret.mean():.2f}", compared[1]])
     return rows
+
+
+def share_of_sums(part: Floats, whole: Floats) -> Floats:
+    """Numbers whose mean is sum(part) / sum(whole) and whose scatter is that ratio's (linearised, Cochran 1977)."""
+    ratio = part.sum() / whole.sum()
+    found: Floats = ratio + (part - ratio * whole) / whole.mean()
+    return found
 
 
 def with_interval(of_seeds: Floats, form: str, unit: str = "") -> str:

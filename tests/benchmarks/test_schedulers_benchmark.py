@@ -6,6 +6,7 @@ import random
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import schedulers as benchmark
@@ -130,6 +131,12 @@ def test_the_table_adds_up_and_is_the_same_every_time(
     assert of["none"][0] == "108, 108, 108"
     assert of["pausing_asha"][0].startswith("26, ")  # on more workers some are promoted before all have come
     assert of["none"][3] == of["pausing_asha"][3] == "0.00"  # regret
+
+
+def test_a_share_is_that_of_sums_and_certain_where_it_never_varies() -> None:
+    whole = np.array([10.0, 20.0, 30.0])
+    assert benchmark.share_of_sums(whole / 2, whole) == pytest.approx([0.5, 0.5, 0.5])
+    assert benchmark.share_of_sums(np.array([6.0, 8.0, 10.0]), whole).mean() == pytest.approx(24 / 60)
 
 
 @pytest.mark.parametrize("path", sorted(CURVES.glob("*.json")), ids=lambda path: path.stem)
