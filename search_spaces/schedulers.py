@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from trainable.strict import Strict
 
@@ -23,6 +23,22 @@ GraceEpochs = Annotated[
 ]
 
 
+def rung_levels(grace_epochs: float, reduction_factor: float, max_epochs: float) -> tuple[float, ...]:
+    """Rungs at grace_epochs * reduction_factor**k epochs, below max_epochs.
+
+    Raises:
+        ValueError: grace_epochs is not above 0 or reduction_factor not above 1.
+    """
+    if grace_epochs <= 0 or reduction_factor <= 1:
+        raise ValueError(f"rungs need grace_epochs > 0 and reduction_factor > 1: {grace_epochs}, {reduction_factor}")
+    levels = []
+    level = grace_epochs
+    while level < max_epochs:
+        levels.append(level)
+        level *= reduction_factor
+    return tuple(levels)
+
+
 class Asha(Strict):
     """Asynchronous successive halving: at each rung only the best share of the trials goes on."""
 
@@ -33,6 +49,10 @@ class Asha(Strict):
     """one trial in this many goes on, and a rung is this many times the one before"""
     within: tuple[str, ...] = ()
     """trials are compared only with those that have the same values of these fields"""
+
+    def rungs(self, max_epochs: float) -> tuple[float, ...]:
+        """The epochs at which it decides, for trials of so many."""
+        return rung_levels(self.grace_epochs, self.reduction_factor, max_epochs)
 
 
 class PausingAsha(Strict):
@@ -47,6 +67,10 @@ class PausingAsha(Strict):
     """trials are compared only with those that have the same values of these fields"""
     eager: bool = False
     """promote before all trials have started: some finish early, and more are promoted that later ones surpass"""
+
+    def rungs(self, max_epochs: float) -> tuple[float, ...]:
+        """The epochs at which it decides, for trials of so many."""
+        return rung_levels(self.grace_epochs, self.reduction_factor, max_epochs)
 
 
 class OneEpoch(Strict):
@@ -64,11 +88,18 @@ class OneEpoch(Strict):
     def within(self) -> tuple[str, ...]:
         return ()
 
+    def rungs(self, max_epochs: float) -> tuple[float, ...]:
+        """The epochs at which it decides, for trials of so many."""
+        return (1,) if max_epochs > 1 else ()
+
 
 class NoScheduler(Strict):
     """Every trial trains for all its epochs."""
 
     kind: Literal["none"] = "none"
+
+    def rungs(self, max_epochs: float) -> tuple[float, ...]:  # noqa: ARG002
+        return ()
 
 
 def _by_kind(given: Any) -> Any:
@@ -82,3 +113,11 @@ Scheduler = Annotated[
     Annotated[Halving | NoScheduler, Field(discriminator="kind")],
     BeforeValidator(_by_kind),
 ]
+
+
+def stored_scheduler(stored: object) -> Halving | NoScheduler:
+    """What a log says of its scheduler; none where it cannot be read."""
+    try:
+        return TypeAdapter[Halving | NoScheduler](Scheduler).validate_python(stored)
+    except ValidationError:
+        return NoScheduler()

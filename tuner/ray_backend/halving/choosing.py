@@ -6,24 +6,11 @@ from collections.abc import Collection
 from typing import Literal, assert_never
 
 from search_spaces import schedulers
-from tuner.ray_backend.halving.ladder import Ladder, rung_levels
+from tuner.ray_backend.halving.ladder import Ladder
 from tuner.ray_backend.halving.one_epoch import OneEpoch
 from tuner.ray_backend.halving.pausing import PausingAsha
 from tuner.ray_backend.halving.protocol import Halving, NoHalving
 from tuner.ray_backend.halving.stopping import StoppingAsha
-
-
-def levels_of(scheduler: schedulers.Halving | schedulers.NoScheduler, max_epochs: float) -> tuple[float, ...]:
-    """The epochs at which a scheduler decides, for trials of so many epochs."""
-    match scheduler:
-        case schedulers.NoScheduler():
-            return ()
-        case schedulers.OneEpoch():
-            return (1,) if max_epochs > 1 else ()
-        case schedulers.Asha() | schedulers.PausingAsha():
-            return rung_levels(scheduler.grace_epochs, scheduler.reduction_factor, max_epochs)
-        case _:
-            assert_never(scheduler)
 
 
 def make_halving(
@@ -38,7 +25,7 @@ def make_halving(
         max_epochs: the horizon, which all trials share
         exempt: trials that are never halted, such as the baseline
     """
-    ladder = Ladder(levels_of(scheduler, max_epochs), direction)
+    ladder = Ladder(scheduler.rungs(max_epochs), direction)
     match scheduler:
         case schedulers.NoScheduler():
             return NoHalving()

@@ -11,22 +11,6 @@ ROUNDING = 1e-9
 """epochs by which a rung may be missed: three times 0.1 is a little more than 0.3"""
 
 
-def rung_levels(grace_epochs: float, reduction_factor: float, max_epochs: float) -> tuple[float, ...]:
-    """Rungs at grace_epochs * reduction_factor**k epochs, below max_epochs.
-
-    Raises:
-        ValueError: grace_epochs is not above 0 or reduction_factor not above 1.
-    """
-    if grace_epochs <= 0 or reduction_factor <= 1:
-        raise ValueError(f"rungs need grace_epochs > 0 and reduction_factor > 1: {grace_epochs}, {reduction_factor}")
-    levels = []
-    level = grace_epochs
-    while level < max_epochs:
-        levels.append(level)
-        level *= reduction_factor
-    return tuple(levels)
-
-
 def rungs_reached(levels: Iterable[float], epoch: float) -> int:
     """How many rungs lie at or below so many epochs."""
     return sum(level <= epoch + ROUNDING for level in levels)

@@ -1,21 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from tuner.ray_backend.halving.ladder import Ladder, best_first, rung_levels, rungs_reached
-
-
-def test_levels_grow_by_the_factor_and_stay_below_the_horizon() -> None:
-    assert rung_levels(1, 3, 30) == (1, 3, 9, 27)
-    assert rung_levels(1, 3, 27) == (1, 3, 9)
-    assert rung_levels(0.5, 2, 4) == (0.5, 1, 2)
-    assert rung_levels(1, 3, 1) == ()
-
-
-@pytest.mark.parametrize(("grace_epochs", "factor"), [(0, 3), (1, 1)])
-def test_rungs_that_would_never_end_are_refused(grace_epochs: float, factor: float) -> None:
-    with pytest.raises(ValueError, match="grace_epochs > 0"):
-        rung_levels(grace_epochs, factor, 30)
+from tuner.ray_backend.halving.ladder import Ladder, best_first, rungs_reached
 
 
 def test_a_rung_is_reached_however_its_epochs_were_summed() -> None:

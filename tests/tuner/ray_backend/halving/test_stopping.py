@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.ray_backend.halving.ladder import Ladder, rung_levels
+from search_spaces.schedulers import rung_levels
+from tuner.ray_backend.halving.ladder import Ladder
 from tuner.ray_backend.halving.protocol import Halving, NoHalving
 from tuner.ray_backend.halving.stopping import StoppingAsha
 
