@@ -210,10 +210,11 @@ def _split_timm(facts: BackboneFacts, model: Any, image_size: int) -> Backbone:
 
         def __init__(self) -> None:
             super().__init__()
-            self.rest = model
+            self.rest: Any = model
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return model.forward_head(x, pre_logits=True)  # type: ignore[no-any-return]
+            # by way of itself: a copy of the neck must use its own parameters
+            return self.rest.forward_head(x, pre_logits=True)  # type: ignore[no-any-return]
 
     model.reset_classifier(0)
     stem: list[nn.Module] = []

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import nn
 
-from trainable.backbones import backbone_facts, build_model, split_model
+from trainable.backbones import Backbone, backbone_facts, build_model, split_model
 from trainable.config import TrialConfig
 from trainable.errors import UserError
+from trainable.freezing import blocks_to_freeze
+from trainable.prefix.shelf import Origin, as_pristine, pristine_backbone
 from trainable.weights import Weights, load_weights
 
 
@@ -31,7 +33,9 @@ class Classifier(nn.Module):
         head: nn.Module,
         mean: Sequence[float],
         std: Sequence[float],
+        origin: Origin | None = None,
     ) -> None:
+        """`origin` says what blocks and neck are; None where nobody is to share what they compute."""
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.neck = neck
@@ -39,11 +43,15 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.frozen = 0
+        self.untouched = len(blocks)
+        """leading blocks that have never been trained; the neck with them where that is all"""
         self.batch_norm_frozen = False
+        self.origin = origin
 
     def freeze(self, frozen: int, *, batch_norm_frozen: bool = False) -> None:
         """Freeze the first `frozen` blocks and train the rest; `batch_norm_frozen` keeps all BatchNorm statistics."""
         self.frozen = frozen
+        self.untouched = min(self.untouched, frozen)
         self.batch_norm_frozen = batch_norm_frozen
         self.requires_grad_(True)
         for part in self._frozen_parts:
@@ -77,10 +85,17 @@ class Classifier(nn.Module):
 
     def prefix(self, images: torch.Tensor) -> torch.Tensor:
         """`[n, 3, size, size]` in 0..1 -> output of the last frozen block (`[n, features]` when all are frozen)."""
-        x = _channels_last((images - self.mean) / self.std)
-        for block in self.blocks[: self.frozen]:
-            x = block(x)
-        return self.neck(x) if self.wholly_frozen else x
+        return self.between(images, 0, self.frozen)
+
+    def between(self, x: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """What blocks `start` to `stop` make of the output of those before; pictures in 0..1 are what comes before 0.
+
+        The neck belongs to the last block.
+        """
+        x = _channels_last((x - self.mean) / self.std if start == 0 else x)
+        for block in self.blocks[start:stop]:
+            x = _channels_last(block(x))  # wherever it is cut
+        return self.neck(x) if start < stop == len(self.blocks) else x
 
     @property
     def suffix(self) -> Suffix:
@@ -122,16 +137,30 @@ def build_classifier(config: TrialConfig, labels: int, weights: Weights | None) 
     Raises:
         UserError: pretrained weights are wanted and not given (never random ones instead), or do not fit.
     """
-    facts = backbone_facts(config.backbone)
-    torch.manual_seed(config.seed)
-    model = build_model(facts)
-    if config.pretrained:
-        if weights is None:
-            raise UserError(f"{config.backbone}: pretrained is true but no weights were given")
-        load_weights(facts, model, weights)
-    backbone = split_model(facts, model, config.image_size)
+    backbone, origin = _backbone(config, weights)
     # keyed apart from the backbone, whose initialisation draws a number of times that depends on the library
     torch.manual_seed(config.seed)
     head = config.head.build(backbone.features, labels)
-    classifier = Classifier(backbone.blocks, backbone.neck, head, backbone.mean, backbone.std)
+    classifier = Classifier(backbone.blocks, backbone.neck, head, backbone.mean, backbone.std, origin)
     return classifier.to(memory_format=torch.channels_last)
+
+
+def _backbone(config: TrialConfig, weights: Weights | None) -> tuple[Backbone, Origin]:
+    """The config's backbone, and what its blocks and neck are."""
+    facts = backbone_facts(config.backbone)
+    if config.pretrained and weights is None:
+        raise UserError(f"{config.backbone}: pretrained is true but no weights were given")
+    if config.pretrained and weights is not None and facts.library != "plugin":
+        pristine = pristine_backbone(config.backbone, weights, config.image_size)
+        blocks = len(pristine.backbone.blocks)
+        frozen = [
+            blocks_to_freeze(stage.freeze, blocks, config.backbone) for stage in config.plan if stage.freeze is not None
+        ]
+        return pristine.borrow(min(frozen)), pristine.origin
+    # parts of a plugin's model may hold on to each other in ways that a copy does not follow
+    torch.manual_seed(config.seed)
+    model = build_model(facts)
+    if config.pretrained and weights is not None:
+        load_weights(facts, model, weights)
+    built = as_pristine(config.backbone, split_model(facts, model, config.image_size))
+    return built.backbone, built.origin

@@ -14,9 +14,9 @@ import torch
 
 from trainable.classifier import Classifier
 from trainable.config import TrialConfig
-from trainable.data.features import PrefixFeatures
 from trainable.losses import unweighted_loss
 from trainable.metrics import REPORTED, Objective, Predictions, label_scores, scores
+from trainable.prefix.features import PrefixFeatures
 from trainable.task import Task
 from trainable.thresholds import cross_fitted_decisions, fit_thresholds, validation_folds
 

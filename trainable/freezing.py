@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator
@@ -58,18 +59,53 @@ def frozen_features(classifier: Classifier, images: torch.Tensor) -> torch.Tenso
     """
     import torch
 
-    with torch.no_grad():
-        if not classifier.frozen:
+    if not classifier.frozen:
+        with torch.no_grad():
             return classifier.prefix(images)  # only normalises, pixel by pixel
-        chunks = [_padded_prefix(classifier, chunk) for chunk in torch.split(images, CHUNK_IMAGES)]
-    return torch.cat(chunks)
+    return as_features(prefix_rows(classifier, images, 0, (classifier.frozen,))[classifier.frozen])
 
 
-def _padded_prefix(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
+def prefix_rows(
+    classifier: Classifier,
+    x: torch.Tensor,
+    start: int,
+    stops: Sequence[int],
+    heed: Callable[[int], None] = lambda _: None,
+) -> dict[int, torch.Tensor]:
+    """Output of the blocks before each of `stops`, as rows (see `as_features`), in fixed padded chunks.
+
+    Args:
+        x: output of the blocks before `start`; of none, pictures in 0..1.
+        stops: ascending, above `start`.
+        heed: told of each stop as a chunk has passed it.
+    """
     import torch
 
-    padding = images.new_zeros(CHUNK_IMAGES - len(images), *images.shape[1:])
-    return classifier.prefix(torch.cat([images, padding]))[: len(images)]
+    rows: dict[int, torch.Tensor] = {}
+    with torch.no_grad():
+        for first in range(0, len(x), CHUNK_IMAGES):
+            chunk = as_rows(x[first : first + CHUNK_IMAGES])
+            padded = chunk.new_zeros(CHUNK_IMAGES, *chunk.shape[1:])
+            padded[: len(chunk)] = chunk
+            here, passed = as_features(padded), start
+            for stop in stops:
+                here, passed = classifier.between(here, passed, stop), stop
+                found = as_rows(here[: len(chunk)])
+                if stop not in rows:
+                    rows[stop] = found.new_empty(len(x), *found.shape[1:])
+                rows[stop][first : first + len(chunk)] = found
+                heed(stop)
+    return rows
+
+
+def as_rows(features: torch.Tensor) -> torch.Tensor:
+    """Feature maps `[n, channels, height, width]` with channels last, `[n, ...]` of any other shape as they are."""
+    return features.permute(0, 2, 3, 1) if features.ndim == 4 else features
+
+
+def as_features(rows: torch.Tensor) -> torch.Tensor:
+    """The inverse of `as_rows`, without a copy: rows that are contiguous give feature maps that convolutions like."""
+    return rows.permute(0, 3, 1, 2) if rows.ndim == 4 else rows
 
 
 def parameter_groups(

@@ -14,12 +14,13 @@ from trainable.averaging import Average, NoAveraging
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
 from trainable.data.batches import Indices
-from trainable.data.features import PrefixFeatures
 from trainable.errors import DivergedError
 from trainable.freezing import CHUNK_IMAGES, blocks_to_freeze, parameter_groups
 from trainable.losses import unweighted_loss
 from trainable.mixing import mix_batch
 from trainable.optim import Stepper
+from trainable.prefix.features import Counts, PrefixFeatures
+from trainable.prefix.planner import Sharing
 from trainable.stages import stage_of
 from trainable.weights import Weights
 
@@ -47,13 +48,22 @@ class Learner:
     average: Average
     features: PrefixFeatures
 
-    def __init__(self, config: TrialConfig, data: ImageDataset, device: torch.device, weights: Weights | None) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        data: ImageDataset,
+        device: torch.device,
+        weights: Weights | None,
+        sharing: Sharing | None = None,
+    ) -> None:
         self.config = config
         self.data = data
         self.device = device
         self.classifier = build_classifier(config, len(data.labels), weights).to(device)
         self._weights = weights
-        self._first_trained_block = len(self.classifier.blocks)
+        self._sharing = sharing
+        self.counts = Counts()
+        """of the features used, over all stages"""
         self._stage_number: int | None = None
         self._epochs_before_stage = 0
         images = len(data.split["train"])
@@ -81,7 +91,6 @@ class Learner:
         assert stage.lr is not None
         frozen = blocks_to_freeze(stage.freeze, len(self.classifier.blocks), config.backbone)
         self.classifier.freeze(frozen, batch_norm_frozen=config.batch_norm == "frozen")
-        self._first_trained_block = min(self._first_trained_block, frozen)
         self._epochs_before_stage = sum(earlier.epochs for earlier in plan[:number])
         chosen = config.optimizer
         head_lr = stage.lr * chosen.head_lr_multiplier
@@ -90,7 +99,9 @@ class Learner:
         self.stepper = config.schedule.build(self.optimizer, stage.epochs, steps_per_epoch)
         averaging = config.averaging if number == len(plan) - 1 else NoAveraging()
         self.average = averaging.build(self.classifier, stage.epochs)
-        self.features = PrefixFeatures(self.classifier, self.data, self.device)
+        self.features = PrefixFeatures(
+            self.classifier, self.data, self.device, self._sharing, stage.epochs, self.counts
+        )
 
     def learn(self, batches: Sequence[Indices], epoch: int, *, first: int, key: int) -> Losses:
         """Take a step for each batch of images.
@@ -105,6 +116,8 @@ class Learner:
         """
         torch.manual_seed(self.config.seed * 1_000_003 + key)
         self.classifier.train()
+        if self._mixer is None:
+            self.features.ensure(np.concatenate(batches), self.config.augment, epoch)
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         for features, targets in self._inputs(batches, epoch, first):
             sums += self._step(features, targets)
@@ -174,7 +187,7 @@ class Learner:
 
     def model_state(self, classifier: Classifier) -> dict[str, Any]:
         """What training has changed so far, and what it takes to use it; frozen blocks are their pretrained selves."""
-        untouched = tuple(f"blocks.{block}." for block in range(self._first_trained_block))
+        untouched = tuple(f"blocks.{block}." for block in range(self.classifier.untouched))
         state = classifier.state_dict()
         return {
             "model": {name: tensor for name, tensor in state.items() if not name.startswith(untouched)},
@@ -182,12 +195,12 @@ class Learner:
             "labels": list(self.data.labels),
             "task": self.data.task,
             "weights_sha256": self._weights.sha256 if self._weights else None,
+            "first_trained_block": self.classifier.untouched,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """All that it takes to go on learning."""
         return self.model_state(self.classifier) | {
-            "first_trained_block": self._first_trained_block,
             "stage": self._stage_number,
             "optimizer": self.optimizer.state_dict(),
             "stepper": self.stepper.state_dict(),
@@ -196,7 +209,7 @@ class Learner:
 
     def load_state_dict(self, state: dict[str, Any], epoch: int, steps_per_epoch: int) -> None:
         """Be ready to go on in an epoch, or to begin it: in a new stage, with a new optimiser, schedule and average."""
-        self._first_trained_block = state["first_trained_block"]
+        self.classifier.untouched = state["first_trained_block"]
         self.classifier.load_state_dict(state["model"], strict=False)
         self.enter_stage_of(epoch, steps_per_epoch)
         if self._stage_number == state["stage"]:

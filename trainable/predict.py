@@ -14,12 +14,14 @@ import torch
 from trainable.checkpoint import load_checkpoint
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
-from trainable.data.features import PrefixFeatures
+from trainable.devices import make_deterministic
 from trainable.errors import UserError
 from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_logits
 from trainable.freezing import blocks_to_freeze
 from trainable.labelling import BATCH_IMAGES, Pixels, Prediction, label_files
 from trainable.metrics import Objective
+from trainable.prefix.features import PrefixFeatures
+from trainable.prefix.planner import Sharing
 from trainable.stages import stage_of
 from trainable.task import Task
 from trainable.weights import Weights, require_weights
@@ -91,6 +93,7 @@ def load_model(checkpoint: Path, device: torch.device, weights: Weights | None =
         )
     classifier = build_classifier(config, len(saved["labels"]), weights)
     classifier.load_state_dict(saved["model"], strict=False)
+    classifier.untouched = saved.get("first_trained_block", 0)
     # evaluated with the boundary of the epoch that was saved: the same prefix function, hence the same numbers
     _, stage = stage_of(config, saved["epoch"])
     freeze = stage.freeze
@@ -107,14 +110,20 @@ def load_model(checkpoint: Path, device: torch.device, weights: Weights | None =
 
 
 def score_test(
-    model: TrainedModel, data: ImageDataset, objective: Objective, predictions: Path | None = None
+    model: TrainedModel,
+    data: ImageDataset,
+    objective: Objective,
+    predictions: Path | None = None,
+    sharing: Sharing | None = None,
 ) -> Evaluation:
     """The model's scores on the test split, decided by the thresholds that validation gave (rule 2).
 
     Args:
         predictions: where to write logits and decisions, as training does for validation.
+        sharing: of the trial's search.
     """
-    features = PrefixFeatures(model.classifier, data, model.device)
+    make_deterministic()  # as training is, with which features are shared
+    features = PrefixFeatures(model.classifier, data, model.device, sharing)
     logits = split_logits(model.classifier, features, data.split["test"])
     evaluation = Evaluator(model.config, data, objective).test(logits, list(model.thresholds))
     if predictions:

@@ -14,9 +14,11 @@ import torch
 
 from trainable.classifier import build_classifier
 from trainable.config import TrialConfig
-from trainable.data.features import PrefixFeatures
+from trainable.devices import make_deterministic
 from trainable.evaluation import Evaluator, predict_all, save_predictions
 from trainable.metrics import Objective, scores
+from trainable.prefix.features import PrefixFeatures
+from trainable.prefix.planner import Sharing
 from trainable.weights import Weights
 
 if TYPE_CHECKING:
@@ -49,15 +51,21 @@ def prevalence(data: ImageDataset) -> ReferenceModel:
 
 
 def logistic_regression(
-    config: TrialConfig, data: ImageDataset, weights: Weights | None, objective: Objective, device: torch.device
+    config: TrialConfig,
+    data: ImageDataset,
+    weights: Weights | None,
+    objective: Objective,
+    device: torch.device,
+    sharing: Sharing | None = None,
 ) -> ReferenceModel:
     """Logistic regression (scikit-learn, one a label in multi-label data) on features of the config's frozen backbone.
 
-    Features are standardised on the training images; the penalty is chosen on validation, by the objective.
+    Features are standardised on the training images; the penalty is chosen on validation, by the objective. Trials
+    share the features as `sharing` says.
     """
     from sklearn.preprocessing import StandardScaler
 
-    features = _frozen_features(config, data, weights, device)
+    features = _frozen_features(config, data, weights, device, sharing)
     scaler = StandardScaler().fit(features["train"])
     inputs = {split: scaler.transform(found) for split, found in features.items()}
     targets = data.targets[data.split["train"]]
@@ -71,12 +79,13 @@ def logistic_regression(
 
 
 def _frozen_features(
-    config: TrialConfig, data: ImageDataset, weights: Weights | None, device: torch.device
+    config: TrialConfig, data: ImageDataset, weights: Weights | None, device: torch.device, sharing: Sharing | None
 ) -> dict[str, npt.NDArray[np.float32]]:
+    make_deterministic()  # as trials are, with which features are shared
     classifier = build_classifier(config, len(data.labels), weights).to(device)
     classifier.freeze(len(classifier.blocks))
     classifier.eval()
-    features = PrefixFeatures(classifier, data, device)
+    features = PrefixFeatures(classifier, data, device, sharing)
     return {
         split: torch.cat([batch.cpu() for batch in features.batches(images)]).numpy()
         for split, images in data.split.items()

@@ -20,6 +20,7 @@ from trainable.errors import DivergedError, UserError
 from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_logits
 from trainable.learner import Learner, Losses
 from trainable.metrics import Objective
+from trainable.prefix.planner import Sharing
 from trainable.stages import next_epoch, next_part
 from trainable.weights import Weights
 
@@ -62,6 +63,8 @@ class TrialJob:
     weights: Weights | None
     last_epoch: float | None = None
     """train this many epochs of the horizon `config.epochs`, patience notwithstanding; None: all of it"""
+    sharing: Sharing = field(default_factory=Sharing)
+    """who else in the search wants features of the same images"""
     patience_from_epoch: float = 0
     """patience ends no trial before this epoch (ASHA's first rung)"""
 
@@ -93,6 +96,8 @@ class EpochReport:
     total_parameters: int
     device: str
     status: Status
+    features: dict[str, int]
+    """`hits` and `misses` in images, and `bytes` written, since the last report: how it came by what is frozen"""
     node: str
     """the machine's name"""
     gpu_memory_gib: float | None
@@ -142,7 +147,7 @@ class _Run:
         self.config = job.config
         self.data = data
         self.device = device
-        self.learner = Learner(job.config, data, device, job.weights)
+        self.learner = Learner(job.config, data, device, job.weights, job.sharing)
         self.evaluator = Evaluator(job.config, data, job.objective)
         self.steps_per_epoch = steps_per_epoch(len(data.split["train"]), job.config.batch_size)
         self.epoch: float = 0
@@ -218,6 +223,7 @@ class _Run:
             total_parameters=sum(p.numel() for p in parameters),
             device=device_name(self.device),
             status=self.status(),
+            features=self.learner.counts.take(),
             node=socket.gethostname(),
             gpu_memory_gib=gpu_memory_gib(self.device),
             per_label=evaluation.per_label if is_best else {},

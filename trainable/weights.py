@@ -31,8 +31,15 @@ class Weights:
     @functools.cached_property
     def sha256(self) -> str:
         """Hex digest of the file's bytes."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        file = self.path.stat()
+        return _sha256(self.path, file.st_size, file.st_mtime_ns, file.st_ino)
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, *_unchanged: int) -> str:
+    """Of a file, read once while its size, time of change and inode stay the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_folder() -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from trainable.data.inspection import Inspection, drop_rare_labels, exclude, inspect
 from trainable.data.manifest import Manifest, read_manifest
-from trainable.data.prepared import Scan, cache_folder, scan_images
+from trainable.data.cache import cache_folder
+from trainable.data.prepared import Scan, scan_images
 from trainable.data.splits import SplitRow, data_hash, make_splits, parse_ratios, split_rows
 from trainable.errors import UserError
 from trainable.task import Task

@@ -15,10 +15,10 @@ import trainable.train
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
 from trainable.data.batches import epoch_batches
-from trainable.data.features import PrefixFeatures
 from trainable.errors import UserError
 from trainable.evaluation import split_logits
 from trainable.learner import Learner
+from trainable.prefix.features import PrefixFeatures
 from trainable.weights import Weights
 
 States = list[dict[str, torch.Tensor]]

@@ -12,9 +12,9 @@ from small_data import small_dataset
 from small_trials import CPU, small_config
 
 from trainable.classifier import build_classifier
-from trainable.data.features import PrefixFeatures
 from trainable.evaluation import Evaluator, predict_all, save_predictions, split_logits
 from trainable.metrics import parse_objective
+from trainable.prefix.features import PrefixFeatures
 from trainable.thresholds import cross_fitted_decisions, fit_thresholds, validation_folds
 
 DATA = small_dataset(images=150)

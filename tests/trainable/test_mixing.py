@@ -12,11 +12,11 @@ from small_trials import CPU, equal_states, job_of, model_of, numbers, reports_o
 
 from trainable.classifier import build_classifier
 from trainable.data.batches import epoch_batches
-from trainable.data.features import PrefixFeatures
 from trainable.errors import UserError
 from trainable.learner import Learner
 from trainable.losses import unweighted_loss
 from trainable.mixing import CutMix, MixUp, NoMix, mix_batch
+from trainable.prefix.features import PrefixFeatures
 
 KEY = {"seed": 3, "epoch": 2, "batch": 5}
 IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -12,10 +12,10 @@ from small_data import small_dataset
 from small_trials import CPU, TINY, job_of, reports_of, small_config
 
 from trainable.checkpoint import load_checkpoint, save_checkpoint
-from trainable.data.features import PrefixFeatures
 from trainable.errors import UserError
 from trainable.evaluation import split_logits
 from trainable.predict import TrainedModel, load_model, score_test
+from trainable.prefix.features import PrefixFeatures
 from trainable.train import TrialJob
 from trainable.weights import Weights
 

@@ -9,9 +9,9 @@ from small_data import small_dataset
 from small_trials import CPU, small_config
 
 from trainable.classifier import build_classifier
-from trainable.data.features import PrefixFeatures
 from trainable.evaluation import predict_all
 from trainable.metrics import parse_objective, scores
+from trainable.prefix.features import PrefixFeatures
 from trainable.references import INVERSE_PENALTIES, logistic_regression, prevalence
 from trainable.task import Task
 

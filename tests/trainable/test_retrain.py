@@ -17,11 +17,11 @@ from trainable.checkpoint import load_checkpoint
 from trainable.config import TrialConfig
 from trainable.data.batches import Indices, endless_batches, steps_per_epoch
 from trainable.data.dataset import ImageDataset
-from trainable.data.features import PrefixFeatures
 from trainable.errors import DivergedError
 from trainable.evaluation import split_logits
 from trainable.learner import Learner, Losses
 from trainable.predict import load_model
+from trainable.prefix.features import PrefixFeatures
 from trainable.retrain import RetrainJob, RetrainReport, retrain
 from trainable.weights import Weights
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from trainable.data.prepared import PreparedImages, cache_folder, open_images, scan_images
+from trainable.data.cache import cache_folder
+from trainable.data.prepared import PreparedImages, open_images, recipe, scan_images
 from trainable.data.splits import SPLITS, SplitRow, data_hash, read_splits
 from trainable.errors import UserError
 from trainable.task import Task
@@ -40,6 +43,8 @@ class ImageDataset:
     data_seed: int
     image_size: int
     """Pixels a side."""
+    files_hash: str | None = None
+    """Of the image files in index order and of how they are decoded; None for images that are not from files."""
     prepared: PreparedImages | None = field(default=None, repr=False)
     """Keeps the cache entry behind `images` from being dropped; None for images that are not from the cache."""
 
@@ -49,6 +54,16 @@ class ImageDataset:
     def batch(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """The images at these indices, copied: uint8 [b, size, size, 3]."""
         return np.asarray(self.images[self.rows[indices]])
+
+    @cached_property
+    def images_hash(self) -> str:
+        """Equal for equal images in the same order at the same size."""
+        if self.files_hash is not None:
+            return self.files_hash
+        found = hashlib.sha256(str(self.images.shape[1:]).encode())
+        for row in self.rows:
+            found.update(self.images[row].tobytes())
+        return found.hexdigest()
 
     def positives(self, split: str) -> npt.NDArray[np.int64]:
         """Images per label in a split, int64 [L]; what class weights are made of."""
@@ -92,8 +107,14 @@ def open_dataset(
         data_hash=data_hash(rows, labels, task),
         data_seed=data_seed,
         image_size=image_size,
+        files_hash=_files_hash(rows, image_size),
         prepared=prepared,
     )
+
+
+def _files_hash(rows: Sequence[SplitRow], image_size: int) -> str:
+    decoded = f"{recipe()}; {image_size} pixels"
+    return hashlib.sha256("\n".join([decoded, *(row.sha256 for row in rows)]).encode()).hexdigest()
 
 
 def _prepare(rows: Sequence[SplitRow], root: Path, size: int, cache: Path) -> PreparedImages:

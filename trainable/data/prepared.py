@@ -24,12 +24,12 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from trainable.data.cache import FEATURES, GIB, IMAGES, drop_features, excess_bytes, held_bytes
 from trainable.data.decoding import RESIZE_POLICY, decode
 from trainable.errors import UserError
 
 FORMAT = 1
 """Raise by hand whenever the same bytes would be prepared differently."""
-GIB = 1024**3
 CHUNK = 32
 """Images a thread decodes between two looks at the queue."""
 
@@ -90,27 +90,6 @@ class PreparedImages:
         self.close()
 
 
-def cache_folder() -> Path:
-    """Where this machine keeps decoded images: `THAW_CACHE`, or the user's cache folder."""
-    if given := os.environ.get("THAW_CACHE"):
-        return Path(given).expanduser()
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("thaw"))
-
-
-def cache_limit_bytes() -> int:
-    """How much the cache may hold: `THAW_CACHE_GIB`, 50 by default. Raises UserError for anything but a number > 0."""
-    given = os.environ.get("THAW_CACHE_GIB", "50")
-    try:
-        limit_gib = float(given)
-    except ValueError:
-        limit_gib = 0.0
-    if not limit_gib > 0:
-        raise UserError(f"THAW_CACHE_GIB={given!r}: the cache's limit is a number of GiB above 0, such as 50")
-    return int(min(limit_gib, 2**33) * GIB)
-
-
 def scan_images(paths: Mapping[str, Path], sizes: Sequence[int], cache: Path, workers: int | None = None) -> Scan:
     """Read every file (`paths` is by image id), and decode those that the cache lacks at any of the sizes.
 
@@ -124,16 +103,17 @@ def scan_images(paths: Mapping[str, Path], sizes: Sequence[int], cache: Path, wo
         hashes = dict(zip(paths, pool.map(_sha256, paths.values()), strict=True))
         opened = {sha: paths[image] for image, sha in reversed(hashes.items()) if len(sha) == 64}
         key = set_key(opened) if opened else ""
-        found = _ensure(key, opened, sorted(set(sizes)), cache / "images", pool) if opened else {}
+        found = _ensure(key, opened, sorted(set(sizes)), cache / IMAGES, pool) if opened else {}
     return Scan(key, {image: found.get(sha, Scanned(None, 0, 0, "", sha)) for image, sha in hashes.items()})
 
 
 def set_key(sha256s: Iterable[str]) -> str:
     """Name of the entry for a set of files: their contents, what is done to them and by which Pillow."""
-    return hashlib.sha256("\n".join([_recipe(), *sorted(set(sha256s))]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([recipe(), *sorted(set(sha256s))]).encode()).hexdigest()
 
 
-def _recipe() -> str:
+def recipe() -> str:
+    """What is done to an image file, and by what."""
     import PIL
 
     return f"format {FORMAT}; {RESIZE_POLICY}; pillow {PIL.__version__}"
@@ -145,7 +125,7 @@ def open_images(sha256s: Iterable[str], size: int, cache: Path) -> PreparedImage
     An entry for a larger set serves as well: leaving out unreadable images or rare labels decodes nothing again.
     """
     wanted = set(sha256s)
-    folder = cache / "images"
+    folder = cache / IMAGES
     exact = folder / set_key(wanted)
     others = sorted(entry for entry in folder.glob("*/") if entry != exact) if folder.is_dir() else []
     for entry in (exact, *others):
@@ -188,7 +168,7 @@ def _stored(entry: Path) -> dict[str, Scanned] | None:
         stored = json.loads((entry / "scan.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if stored["recipe"] != _recipe():
+    if stored["recipe"] != recipe():
         return None
     return {sha: Scanned(sha, *fields) for sha, fields in stored["images"].items()}
 
@@ -259,7 +239,7 @@ def _build(
     stored = {one.sha256: one for one in scanned if one.sha256 is not None}
     images = {sha: (one.width, one.height, one.mode, one.error) for sha, one in stored.items()}
     part = entry / "scan.json.tmp"
-    part.write_text(json.dumps({"recipe": _recipe(), "images": images}), encoding="utf-8")
+    part.write_text(json.dumps({"recipe": recipe(), "images": images}), encoding="utf-8")
     _publish(part, entry / "scan.json")
     return stored
 
@@ -298,22 +278,18 @@ def _read(sha256: str, path: Path, sizes: Sequence[int]) -> tuple[Scanned, tuple
 
 
 def _make_room(folder: Path, needed_bytes: int) -> None:
-    """Drop entries, the longest unused first, until the new one fits the limit; entries in use stay."""
-    limit_bytes = cache_limit_bytes()
-    sizes = {entry: _held_bytes(entry) for entry in folder.glob("*/")}
-    held_bytes = sum(sizes.values())
-    for entry in sorted(sizes, key=_last_use):
-        if held_bytes + needed_bytes <= limit_bytes:
+    """Drop features, then images, the longest unused first, until the new entry fits; images in use stay."""
+    cache = folder.parent
+    excess = excess_bytes(cache, needed_bytes)
+    features = sum(held_bytes(entry) for entry in (cache / FEATURES).glob("*/"))
+    drop_features(cache, min(excess, features))
+    excess -= min(excess, features)
+    for entry in sorted(folder.glob("*/"), key=_last_use):
+        if excess <= 0:
             break
+        held = held_bytes(entry)
         if _drop(entry):
-            held_bytes -= sizes[entry]
-
-
-def _held_bytes(entry: Path) -> int:
-    try:
-        return sum(file.stat().st_size for file in entry.iterdir())
-    except FileNotFoundError:  # another process dropped it, or renamed a file it has finished
-        return 0
+            excess -= held
 
 
 def _last_use(entry: Path) -> float:

@@ -14,11 +14,10 @@ from PIL import Image
 from small_sets import MakeImages
 
 from trainable.data import prepared
+from trainable.data.cache import cache_folder, cache_limit_bytes
 from trainable.data.prepared import (
     Scan,
     Scanned,
-    cache_folder,
-    cache_limit_bytes,
     open_images,
     scan_images,
     set_key,

@@ -1,0 +1,1 @@
+"""What the frozen blocks make of images: computed once, shared by trials, processes and searches."""
