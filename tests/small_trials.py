@@ -20,7 +20,7 @@ from trainable.weights import Weights, file_stem
 CPU = torch.device("cpu")
 TINY = "timm:test_resnet"
 """Five blocks with BatchNorm, built in 40 ms."""
-MEASURED = ("seconds", "images_per_second", "peak_memory_gib")
+MEASURED = ("features", "seconds", "images_per_second", "peak_memory_gib")
 
 
 def small_config(**fields: Any) -> TrialConfig:
@@ -34,6 +34,7 @@ def job_of(
     config: TrialConfig, folder: Path, objective: str = "f2_macro", weights: Weights | None = None, **more: Any
 ) -> TrialJob:
     files = TrialFiles(folder / "checkpoints", folder / "predictions.npz")
+    more.setdefault("save_every_seconds", 0)
     return TrialJob(config, parse_objective(objective), files, weights, **more)
 
 
@@ -52,7 +53,7 @@ def reports_of(
 
 
 def numbers(reports: list[EpochReport]) -> list[dict[str, Any]]:
-    """All that reports say, but times and memory."""
+    """All that reports say, but times, memory and where features came from."""
     return [{name: value for name, value in asdict(report).items() if name not in MEASURED} for report in reports]
 
 

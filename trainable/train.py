@@ -6,10 +6,12 @@ import math
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from trainable.checkpoint import load_checkpoint, save_checkpoint
@@ -67,6 +69,10 @@ class TrialJob:
     """who else in the search wants features of the same images"""
     patience_from_epoch: float = 0
     """patience ends no trial before this epoch (ASHA's first rung)"""
+    rungs: tuple[float, ...] = ()
+    """epochs after which a scheduler may stop or pause the trial: its files are written before it tells of them"""
+    save_every_seconds: float = 20
+    """how much work may be lost where a process is killed; writing at every epoch would cost more than a small one"""
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,6 @@ class EpochReport:
     total_parameters: int
     device: str
     status: Status
-    features: dict[str, int]
-    """`hits` and `misses` in images, and `bytes` written, since the last report: how it came by what is frozen"""
     node: str
     """the machine's name"""
     gpu_memory_gib: float | None
@@ -107,6 +111,8 @@ class EpochReport:
     labels_left_out: list[str] = field(default_factory=list)
     thresholds: list[float] = field(default_factory=list)
     """of a new best epoch; else empty"""
+    features: dict[str, int] = field(default_factory=dict)
+    """`hits` and `misses` in images, and `bytes` written, since the last report: how it came by what is frozen"""
 
 
 def train_trial(
@@ -114,9 +120,10 @@ def train_trial(
 ) -> Iterator[EpochReport]:
     """Train a trial, giving a report each time it is scored; whoever iterates may stop at any of them.
 
-    The state at each report, which is part of it, is in `job.files` before that report is given: stopped anywhere,
-    `resume=True` gives the last saved report again, since its reader may be gone, and then what an uninterrupted run
-    would have given.
+    The state at a report, which is part of it, is in `job.files` before that report is given where it is the last one
+    or of a rung, or the last writing is long ago; else when the iterator is closed. Stopped anywhere, `resume=True`
+    gives the last saved report again, since its reader may be gone, and then what an uninterrupted run would have
+    given.
 
     Raises:
         DivergedError: the loss became NaN or infinite.
@@ -130,13 +137,33 @@ def train_trial(
         yield report
         if report.status != "running":
             return
-    while run.status() == "running":
-        began = time.perf_counter()
-        lr, losses = run.learn()
-        evaluation = run.evaluate()
-        report = run.report(lr, losses, evaluation, seconds=time.perf_counter() - began)
-        run.save(report)
-        yield report
+    try:
+        while run.status() == "running":
+            began = time.perf_counter()
+            lr, losses = run.learn()
+            evaluation = run.evaluate()
+            report = run.report(lr, losses, evaluation, seconds=time.perf_counter() - began)
+            run.save_if_due(report)
+            yield report
+    except GeneratorExit:  # nobody wants the next report: the state is that of the last one
+        run.save()
+        raise
+    finally:
+        run.write_best()  # also where training has failed since
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best epoch so far: what `best.pt` is to hold, and the validation images' logits and decisions."""
+
+    state: dict[str, Any]
+    logits: torch.Tensor
+    decisions: npt.NDArray[np.uint8]
+
+    def held(self) -> _Best:
+        """The same, with a copy of the weights in main memory: training goes on changing them."""
+        model = {name: tensor.to("cpu", copy=True) for name, tensor in self.state["model"].items()}
+        return replace(self, state=self.state | {"model": model})
 
 
 class _Run:
@@ -154,6 +181,10 @@ class _Run:
         self.step = 0
         self.seconds = 0.0
         self.best: dict[str, Any] = {"value": None, "epoch": 0}
+        self._unwritten_best: _Best | None = None
+        self._unsaved: EpochReport | None = None
+        self._saved_epoch: float = 0
+        self._saved_at = time.monotonic()
 
     def learn(self) -> tuple[float, Losses]:
         """Train until the trial is to be scored next: the learning rate that it began with, and the losses."""
@@ -183,8 +214,7 @@ class _Run:
         if self.job.objective.better(evaluation.value, self.best["value"]):
             self.best = {"value": evaluation.value, "epoch": self.epoch, "thresholds": evaluation.thresholds}
             state = self.learner.model_state(classifier) | {"epoch": self.epoch, "best": self.best}
-            save_checkpoint(self.job.files.best, state)
-            save_predictions(self.job.files.predictions, logits, evaluation.decisions, self.data, "val")
+            self._unwritten_best = _Best(state, logits, evaluation.decisions)
         if self.epoch == math.floor(self.epoch):
             self.learner.stepper.after_epoch(evaluation.metrics["loss"])
         return evaluation
@@ -223,24 +253,46 @@ class _Run:
             total_parameters=sum(p.numel() for p in parameters),
             device=device_name(self.device),
             status=self.status(),
-            features=self.learner.counts.take(),
             node=socket.gethostname(),
             gpu_memory_gib=gpu_memory_gib(self.device),
             per_label=evaluation.per_label if is_best else {},
             labels_left_out=evaluation.labels_left_out if is_best else [],
             thresholds=evaluation.thresholds if is_best else [],
+            features=self.learner.counts.take(),
         )
 
-    def save(self, report: EpochReport) -> None:
-        """Write what a resumed run needs."""
+    def save_if_due(self, report: EpochReport) -> None:
+        """Save before this report is given, or hold in memory what the next step of training would change."""
+        self._unsaved = report
+        at_rung = any(self._saved_epoch < rung <= self.epoch for rung in self.job.rungs)
+        long_ago = time.monotonic() - self._saved_at >= self.job.save_every_seconds
+        if report.status != "running" or at_rung or long_ago:
+            self.save()
+        elif self._unwritten_best and self.best["epoch"] == self.epoch:
+            self._unwritten_best = self._unwritten_best.held()
+
+    def save(self) -> None:
+        """Write the best so far and what a resumed run needs, as they were at the last report."""
+        self.write_best()
+        if self._unsaved is None:
+            return
         reached = {"epoch": self.epoch, "step": self.step, "seconds": self.seconds, "best": self.best}
-        save_checkpoint(self.job.files.last, self.learner.state_dict() | reached | {"report": asdict(report)})
+        save_checkpoint(self.job.files.last, self.learner.state_dict() | reached | {"report": asdict(self._unsaved)})
+        self._unsaved, self._saved_epoch, self._saved_at = None, self.epoch, time.monotonic()
+
+    def write_best(self) -> None:
+        """Write model and predictions of the best epoch, unless they are written."""
+        best = self._unwritten_best
+        if best:
+            save_checkpoint(self.job.files.best, best.state)
+            save_predictions(self.job.files.predictions, best.logits, best.decisions, self.data, "val")
+        self._unwritten_best = None
 
     def restore(self) -> EpochReport:
         """Be where the last saved report was given; that report, with the status that it has now."""
         saved = load_checkpoint(self.job.files.last)
         self.epoch, self.step = saved["epoch"], saved["step"]
-        self.seconds, self.best = saved["seconds"], saved["best"]
+        self.seconds, self.best, self._saved_epoch = saved["seconds"], saved["best"], saved["epoch"]
         report = EpochReport(**{**saved["report"], "status": self.status()})
         if report.status == "running":
             self.learner.load_state_dict(saved, next_epoch(self.epoch), self.steps_per_epoch)

@@ -13,10 +13,12 @@ from small_data import small_dataset
 from small_trials import CPU, equal_states, job_of, model_of, numbers, reports_of, small_config
 
 import trainable.learner
+from trainable.checkpoint import load_checkpoint
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
 from trainable.errors import UserError
 from trainable.freezing import blocks_to_freeze
+from trainable.learner import Learner
 from trainable.stages import next_epoch, stage_of
 from trainable.train import EpochReport, train_trial
 
@@ -210,3 +212,42 @@ def test_the_seconds_of_all_runs_add_up(tmp_path: Path) -> None:
 def test_nothing_to_resume_is_the_user_s_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"last\.pt: there is no checkpoint"):
         reports_of(job_of(small_config(), tmp_path), resume=True)
+
+
+@pytest.mark.parametrize("left_after", [1, 2, 3])
+def test_a_trial_that_seldom_saves_is_whole_when_it_is_left(left_after: int, tmp_path: Path) -> None:
+    """Nothing is written while it runs; where its reader stops, all that the last report told of."""
+    config = small_config(epochs=4, augment="light", optimizer=SGD)
+    whole = job_of(config, tmp_path / "whole")
+    reports = numbers(reports_of(whole))
+    job = job_of(config, tmp_path / "left", save_every_seconds=1e9)
+    running = train_trial(job, small_dataset(), CPU)
+    told = [next(running) for _ in range(left_after)]
+    assert not job.files.checkpoints.exists()
+    running.close()  # type: ignore[attr-defined]  # a generator
+    assert load_checkpoint(job.files.best)["epoch"] == told[-1].best_epoch
+    assert numbers(told) + numbers(reports_of(job, resume=True))[1:] == reports
+    assert equal_states(model_of(job.files.best), model_of(whole.files.best))
+    assert job.files.predictions.read_bytes() == whole.files.predictions.read_bytes()
+
+
+def test_a_trial_saves_before_it_tells_of_a_rung_and_at_its_end(tmp_path: Path) -> None:
+    config = small_config(epochs=5, first_epoch_evaluations=2, batch_size=6)
+    job = job_of(config, tmp_path, save_every_seconds=1e9, rungs=(0.4, 3))
+    saved = []
+    for report in train_trial(job, small_dataset(), CPU):
+        last = load_checkpoint(job.files.last)["epoch"] if job.files.last.exists() else 0
+        saved.append((report.epoch, last))
+    assert saved == [(0.5, 0.5), (1, 0.5), (2, 0.5), (3, 3), (4, 3), (5, 5)]
+
+
+def test_a_trial_that_fails_leaves_its_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of(small_config(epochs=3), tmp_path, save_every_seconds=1e9)
+    running = train_trial(job, small_dataset(), CPU)
+    best = [next(running), next(running)][-1].best_epoch
+    monkeypatch.setattr(Learner, "learn", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(running)
+    assert load_checkpoint(job.files.best)["epoch"] == best
+    assert job.files.predictions.exists()
+    assert not job.files.last.exists()  # the weights are those of no report
