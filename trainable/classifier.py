@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from trainable.backbones import Backbone, backbone_facts, build_model, split_model
+from trainable.compute import Layout
 from trainable.config import TrialConfig
 from trainable.errors import UserError
 from trainable.freezing import blocks_to_freeze
+from trainable.precision import Precision, autocast, kept_in
 from trainable.prefix.shelf import Origin, as_pristine, pristine_backbone
 from trainable.weights import Weights, load_weights
 
@@ -34,6 +36,7 @@ class Classifier(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         origin: Origin | None = None,
+        precision: Precision = "fp32",
     ) -> None:
         """`origin` says what blocks and neck are; None where nobody is to share what they compute."""
         super().__init__()
@@ -47,6 +50,9 @@ class Classifier(nn.Module):
         """leading blocks that have never been trained; the neck with them where that is all"""
         self.batch_norm_frozen = False
         self.origin = origin
+        self.precision = precision
+        self.layout: Layout = "channels_last"
+        """of the suffix; the prefix's is always the same, since its features are shared"""
 
     def freeze(self, frozen: int, *, batch_norm_frozen: bool = False) -> None:
         """Freeze the first `frozen` blocks and train the rest; `batch_norm_frozen` keeps all BatchNorm statistics."""
@@ -84,7 +90,10 @@ class Classifier(nn.Module):
         return [*self.blocks[: self.frozen], *([self.neck] if self.wholly_frozen else [])]
 
     def prefix(self, images: torch.Tensor) -> torch.Tensor:
-        """`[n, 3, size, size]` in 0..1 -> output of the last frozen block (`[n, features]` when all are frozen)."""
+        """`[n, 3, size, size]` in 0..1 -> output of the last frozen block (`[n, features]` when all are frozen).
+
+        Its dtype is that of the classifier's precision.
+        """
         return self.between(images, 0, self.frozen)
 
     def between(self, x: torch.Tensor, start: int, stop: int) -> torch.Tensor:
@@ -92,15 +101,23 @@ class Classifier(nn.Module):
 
         The neck belongs to the last block.
         """
-        x = _channels_last((x - self.mean) / self.std if start == 0 else x)
-        for block in self.blocks[start:stop]:
-            x = _channels_last(block(x))  # wherever it is cut
-        return self.neck(x) if start < stop == len(self.blocks) else x
+        x = kept_in(self.precision, _laid_out((x - self.mean) / self.std if start == 0 else x))
+        with autocast(self.precision, x.device.type):
+            for block in self.blocks[start:stop]:
+                x = kept_in(self.precision, _laid_out(block(x)))  # wherever it is cut
+            return kept_in(self.precision, self.neck(x)) if start < stop == len(self.blocks) else x
+
+    def lay_out(self, layout: Layout) -> None:
+        """Keep the suffix's weights and feature maps in a memory layout, and all others in the prefix's."""
+        self.layout = layout
+        self.to(memory_format=torch.channels_last)
+        for part in self.suffix:
+            part.to(memory_format=_FORMATS[layout])
 
     @property
     def suffix(self) -> Suffix:
         """What is trained, as a module: output of `prefix` -> logits `[n, labels]`."""
-        return Suffix(*self.trained_backbone, self.head)
+        return Suffix(*self.trained_backbone, self.head, precision=self.precision, layout=self.layout)
 
     def with_suffix(self, suffix: Iterable[nn.Module]) -> Classifier:
         """A classifier of the same frozen modules, shared, with modules like those of its suffix in their place."""
@@ -117,21 +134,32 @@ class Classifier(nn.Module):
 class Suffix(nn.Sequential):
     """Trained blocks, the neck with them, and the head, one after the other."""
 
+    def __init__(self, *parts: nn.Module, precision: Precision, layout: Layout) -> None:
+        super().__init__(*parts)
+        self.precision = precision
+        self.layout = layout
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Output of the prefix, `[n, ...]` -> logits `[n, labels]`."""
-        logits: torch.Tensor = super().forward(_channels_last(x))  # type: ignore[no-untyped-call]
-        return logits
+        """Output of the prefix, `[n, ...]` -> float32 logits `[n, labels]`."""
+        with autocast(self.precision, x.device.type):
+            logits: torch.Tensor = super().forward(_laid_out(x, self.layout))  # type: ignore[no-untyped-call]
+        return logits if self.precision == "fp32" else logits.float()
 
 
-def _channels_last(x: torch.Tensor) -> torch.Tensor:
-    """Feature maps in the layout that convolutions are fastest in, on CPUs and GPUs alike.
+_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
-    Always the same one: the layout of its input can change a kernel's last bits.
+
+def _laid_out(x: torch.Tensor, layout: Layout = "channels_last") -> torch.Tensor:
+    """Feature maps in a layout, by default the one that most convolutions are fastest in.
+
+    Always the same one unless asked otherwise: the layout of its input can change a kernel's last bits.
     """
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+    return x.contiguous(memory_format=_FORMATS[layout]) if x.ndim == 4 else x
 
 
-def build_classifier(config: TrialConfig, labels: int, weights: Weights | None) -> Classifier:
+def build_classifier(
+    config: TrialConfig, labels: int, weights: Weights | None, precision: Precision = "fp32"
+) -> Classifier:
     """The config's pretrained backbone with a fresh head for so many labels; `config.seed` keys the fresh parts.
 
     Raises:
@@ -141,7 +169,7 @@ def build_classifier(config: TrialConfig, labels: int, weights: Weights | None) 
     # keyed apart from the backbone, whose initialisation draws a number of times that depends on the library
     torch.manual_seed(config.seed)
     head = config.head.build(backbone.features, labels)
-    classifier = Classifier(backbone.blocks, backbone.neck, head, backbone.mean, backbone.std, origin)
+    classifier = Classifier(backbone.blocks, backbone.neck, head, backbone.mean, backbone.std, origin, precision)
     return classifier.to(memory_format=torch.channels_last)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trainable.losses import LossFunction
     from trainable.precision import Precision
 
+Layout = Literal["channels_last", "contiguous"]
 CompileMode = Literal["none", "default", "reduce-overhead"]
 
 FORMAT = 1
@@ -50,7 +51,7 @@ STEPS = 5
 class Compute(Strict):
     """How the suffix is computed; the default is the plain way, the same on every machine."""
 
-    layout: Literal["channels_last", "contiguous"] = "channels_last"
+    layout: Layout = "channels_last"
     """of feature maps and weights"""
     compile: CompileMode = "none"
     """torch.compile of training steps, `reduce-overhead` with CUDA graphs"""
@@ -219,13 +220,15 @@ def _copied(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def _difference(plain: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> float:
-    """The largest difference, as a share of the largest value of the same kind: logits, or the rest."""
+    """The largest difference, as a share of the largest value of the same kind: logits, or the rest; NaN for NaN."""
+    import torch
+
+    def largest(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([tensor.abs().max() for tensor in tensors]).max()
+
     kinds = ((plain[:1], other[:1]), (plain[1:], other[1:]))
-    return max(
-        max(float((b - a).abs().max()) for a, b in zip(ours, theirs, strict=True))
-        / max(float(a.abs().max()) for a in ours)
-        for ours, theirs in kinds
-    )
+    shares = [largest(b - a for a, b in zip(*kind, strict=True)) / largest(kind[0]) for kind in kinds]
+    return float(torch.stack(shares).max())
 
 
 def _timed(step: Callable[[], object], device: torch.device) -> float:

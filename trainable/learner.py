@@ -19,6 +19,7 @@ from trainable.freezing import CHUNK_IMAGES, blocks_to_freeze, parameter_groups
 from trainable.losses import unweighted_loss
 from trainable.mixing import mix_batch
 from trainable.optim import Stepper
+from trainable.precision import Precision, gradient_scaler, require_precision
 from trainable.prefix.features import Counts, PrefixFeatures
 from trainable.prefix.planner import Sharing
 from trainable.stages import stage_of
@@ -55,11 +56,13 @@ class Learner:
         device: torch.device,
         weights: Weights | None,
         sharing: Sharing | None = None,
+        precision: Precision = "fp32",
     ) -> None:
+        require_precision(precision, device.type)
         self.config = config
         self.data = data
         self.device = device
-        self.classifier = build_classifier(config, len(data.labels), weights).to(device)
+        self.classifier = build_classifier(config, len(data.labels), weights, precision).to(device)
         self._weights = weights
         self._sharing = sharing
         self.counts = Counts()
@@ -69,6 +72,7 @@ class Learner:
         images = len(data.split["train"])
         self._loss: LossFunction = config.loss.build(data.task, data.positives("train"), images, device)
         self._mixer: Mixer | None = config.mix.build(len(data.labels))
+        self._scaler = gradient_scaler(precision, device.type)
 
     @property
     def scored(self) -> Classifier:
@@ -118,14 +122,13 @@ class Learner:
         self.classifier.train()
         if self._mixer is None:
             self.features.ensure(np.concatenate(batches), self.config.augment, epoch)
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         for features, targets in self._inputs(batches, epoch, first):
             sums += self._step(features, targets)
-        images = sum(map(len, batches))
-        unweighted, weighted = (sums / images).tolist()
+        unweighted, weighted = (sums[:2] / sums[2]).tolist()
         if not math.isfinite(weighted):
             raise DivergedError(f"diverged: the training loss is {weighted} in epoch {epoch}")
-        return Losses(unweighted, weighted, images)
+        return Losses(unweighted, weighted, sum(map(len, batches)))
 
     def end_epoch(self, batches: Sequence[Indices], epoch: int) -> None:
         """Take the weights after an epoch, which these batches were, into the average where that is its pace."""
@@ -161,7 +164,7 @@ class Learner:
         return [images for images, _ in mixed], [targets for _, targets in mixed]
 
     def _step(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Move the weights by a batch; the sums of its losses, unweighted and weighted, `[2]`."""
+        """Move the weights by a batch; the sums of its losses, unweighted and weighted, and its images, `[3]`."""
         self.optimizer.zero_grad(set_to_none=True)
         parts = math.ceil(len(targets) / (self.config.micro_batch or len(targets)))
         if self.config.micro_batch != 1:  # BatchNorm cannot train on a single image that is left over
@@ -169,18 +172,23 @@ class Learner:
         pairs = zip(torch.tensor_split(features, parts), torch.tensor_split(targets, parts), strict=True)
         sums = torch.stack([self._backward(*pair, len(targets)) for pair in pairs]).sum(0)
         if self.config.optimizer.clip_grad_norm:
+            self._scaler.unscale_(self.optimizer)
             trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
             torch.nn.utils.clip_grad_norm_(trained, self.config.optimizer.clip_grad_norm)
-        self.optimizer.step()
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
         self.stepper.after_step()
         self.average.after_step()
-        return sums
+        counted = torch.cat([sums, sums.new_full((1,), len(targets))])
+        if self._scaler.is_enabled():  # what overflows in fp16 moves no weight, and has no loss to be counted
+            counted = torch.where(sums.isfinite().all(), counted, 0.0)
+        return counted
 
     def _backward(self, features: torch.Tensor, targets: torch.Tensor, batch_images: int) -> torch.Tensor:
         """Add the gradients of some of a batch's images; the sums of their losses, unweighted and weighted, `[2]`."""
         logits = self.classifier.suffix(features)
         loss = self._loss(logits, targets)
-        (loss * (len(targets) / batch_images)).backward()  # type: ignore[no-untyped-call]
+        self._scaler.scale(loss * (len(targets) / batch_images)).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             unweighted = unweighted_loss(logits, targets, self.data.task)
             return torch.stack([unweighted, loss]).double() * len(targets)
@@ -204,6 +212,7 @@ class Learner:
             "stage": self._stage_number,
             "optimizer": self.optimizer.state_dict(),
             "stepper": self.stepper.state_dict(),
+            "scaler": self._scaler.state_dict(),
             "average": self.average.state_dict(),
         }
 
@@ -213,6 +222,7 @@ class Learner:
         self.classifier.load_state_dict(state["model"], strict=False)
         self.enter_stage_of(epoch, steps_per_epoch)
         if self._stage_number == state["stage"]:
+            self._scaler.load_state_dict(state["scaler"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.stepper.load_state_dict(state["stepper"])
             self.average.load_state_dict(state["average"])

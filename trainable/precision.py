@@ -15,10 +15,15 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 def dtype_of(precision: Precision) -> torch.dtype:
-    """What the frozen prefix's features are made and kept in."""
+    """What the frozen prefix's features are kept in."""
     import torch
 
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def kept_in(precision: Precision, features: torch.Tensor) -> torch.Tensor:
+    """Features as they are handed from block to block, kept and shared; in fp32 as they are."""
+    return features if precision == "fp32" else features.to(dtype_of(precision))
 
 
 def autocast(precision: Precision, device_type: str) -> AbstractContextManager[object]:

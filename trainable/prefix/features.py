@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ import torch
 from trainable.augment import AUGMENTS, Augment
 from trainable.data.cache import cache_folder
 from trainable.data.views import keyed_uniform
+from trainable.devices import to_device
 from trainable.freezing import CHUNK_IMAGES, as_features, frozen_features, prefix_rows
+from trainable.precision import dtype_of
 from trainable.prefix.keys import PLAIN, FeatureKey, View, feature_key, view_of
 from trainable.prefix.planner import Clock, Measured, Sharing
 from trainable.prefix.store import Entry, forget_entry, open_entry
@@ -31,7 +33,7 @@ CLAIMED_IMAGES = 4 * CHUNK_IMAGES
 """that a process takes upon itself at once; others compute other ones"""
 
 _Boundary = tuple[str, int, int, str, str]
-"""backbone, depth, image size, augmentation, device"""
+"""backbone, depth, image size, augmentation, device and precision"""
 _MEASURED: dict[_Boundary, Measured] = {}
 """what this process has found"""
 
@@ -125,8 +127,8 @@ class PrefixFeatures:
         """The images' augmented views of an epoch (from 1) themselves, float `[n, 3, size, size]` in 0..1."""
         policy = AUGMENTS[augment]
         draws = torch.from_numpy(keyed_uniform(self._data.data_seed, epoch, images, policy.draws))
-        stored = torch.from_numpy(self._data.batch(images)).to(self._device)
-        return policy.apply(stored, draws.to(self._device)).permute(0, 3, 1, 2).float() / 255
+        stored = to_device(torch.from_numpy(self._data.batch(images)), self._device)
+        return policy.apply(stored, to_device(draws, self._device)).permute(0, 3, 1, 2).float() / 255
 
     def of(self, pixels: torch.Tensor) -> torch.Tensor:
         """Features of pictures in 0..1, `[n, 3, size, size]`, which need not be in the data set."""
@@ -165,7 +167,7 @@ class PrefixFeatures:
 
     def _key(self, depth: int, view: View) -> FeatureKey:
         assert self._origin is not None  # nothing is kept without
-        return feature_key(self._data, self._origin, depth, view, self._device)
+        return feature_key(self._data, self._origin, depth, view, self._device, self._classifier.precision)
 
     def _readings(self, view: View) -> float:
         return self._sharing.trials * (self._epochs if view == PLAIN else 1)
@@ -234,7 +236,7 @@ class PrefixFeatures:
         if known is not None and not known.worth_keeping(self._readings(view)):
             return False
         computing = known.computing if known else passed.seconds[depth]
-        rows = passed.rows[depth].cpu().numpy()
+        rows = _stored(passed.rows[depth])
         if not entry.create(rows, self._key(depth, view), computing):
             return False
         clock = Clock(self._device)
@@ -253,10 +255,11 @@ class PrefixFeatures:
 
     def _measure(self, depth: int, view: View) -> _Boundary:
         assert self._origin is not None  # nothing is measured without
-        return self._origin.backbone, depth, self._data.image_size, view.augment, str(self._device)
+        place = f"{self._device} {self._classifier.precision}"
+        return self._origin.backbone, depth, self._data.image_size, view.augment, place
 
-    def _on_device(self, rows: npt.NDArray[np.float32]) -> torch.Tensor:
-        return torch.from_numpy(rows).to(self._device)
+    def _on_device(self, rows: npt.NDArray[Any]) -> torch.Tensor:
+        return to_device(torch.from_numpy(rows).view(dtype_of(self._classifier.precision)), self._device)
 
     def _go_on_without(self, error: OSError) -> None:
         """A trial does not fail for want of a disk: it computes what it cannot keep."""
@@ -265,3 +268,9 @@ class PrefixFeatures:
             reason = error.strerror or error
             warnings.warn(f"{self._cache}: features cannot be kept ({reason}); this trial computes them", stacklevel=2)
         self.counts.warned = True
+
+
+def _stored(rows: torch.Tensor) -> npt.NDArray[Any]:
+    """Rows as they are written: numpy has no bf16, whose bits are kept as integers."""
+    found: npt.NDArray[Any] = (rows.view(torch.int16) if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
+    return found

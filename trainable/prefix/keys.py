@@ -19,6 +19,7 @@ from trainable.backbones import backbone_facts
 from trainable.data import views
 from trainable.freezing import CHUNK_IMAGES
 from trainable.plugins import loaded_plugins
+from trainable.precision import Precision, dtype_of
 
 if TYPE_CHECKING:
     from trainable.data.dataset import ImageDataset
@@ -74,7 +75,9 @@ class FeatureKey:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:40]
 
 
-def feature_key(data: ImageDataset, origin: Origin, blocks: int, view: View, device: torch.device) -> FeatureKey:
+def feature_key(
+    data: ImageDataset, origin: Origin, blocks: int, view: View, device: torch.device, precision: Precision = "fp32"
+) -> FeatureKey:
     """The key of the output of so many untouched blocks."""
     return FeatureKey(
         format=FORMAT,
@@ -87,7 +90,7 @@ def feature_key(data: ImageDataset, origin: Origin, blocks: int, view: View, dev
         view=view,
         data_seed=data.data_seed if view.epoch else None,
         chunk_images=CHUNK_IMAGES,
-        dtype="float32",
+        dtype=str(dtype_of(precision)).removeprefix("torch."),
         device=computed_on(device),
         versions=_versions(),
     )
