@@ -40,11 +40,11 @@ from benchmarks.comparing import (
 from benchmarks.measuring import Cost
 from benchmarks.pictures import PictureSet, make_pictures, make_weights
 
-AXES: dict[str, list[Any]] = {
-    "optimizer.lr": [1e-2, 1e-3, 1e-4],
+AXES: dict[str, list[Any]] = {  # in the order that YAML is dumped in
     "head.kind": ["linear", "mlp"],
-    "schedule.kind": ["constant", "cosine"],
     "loss.pos_weight": ["none", "balanced"],
+    "optimizer.lr": [1e-2, 1e-3, 1e-4],
+    "schedule.kind": ["constant", "cosine"],
 }
 EPOCHS, IMAGE_SIZE, TRIALS = 5, 96, 20
 TRAIN_IMAGES, VAL_IMAGES = 480, 120
@@ -120,19 +120,21 @@ def peer_outcomes(axes: dict[str, list[Any]]) -> Callable[[Path], Outcomes]:
     return read
 
 
-def contenders_of(pictures: PictureSet, weights: Path, trials: int, augment: str, scratch: Path) -> list[Contender]:
+def contenders_of(
+    pictures: PictureSet, weights: Path, trials: int, augment: str, scratch: Path, axes: dict[str, list[Any]] = AXES
+) -> list[Contender]:
     job = {
         "table": str(pictures.table),
         "weights": str(weights),
         "image_size": IMAGE_SIZE,
         "epochs": EPOCHS,
         "augment": augment,
-        "trials": [{**one, "freeze": 5} for one in trial_list(AXES, trials)],
+        "trials": [{**one, "freeze": 5} for one in trial_list(axes, trials)],
     }
     job_file, space_file = scratch / "job.json", scratch / "space.yaml"
     job_file.write_text(json.dumps(job))
     with space_file.open("w") as file:
-        YAML(typ="safe").dump(space_of(AXES, augment), file)
+        YAML(typ="safe").dump(space_of(axes, augment), file)
 
     def ours(folder: Path) -> list[str]:
         options = {"--data": pictures.table, "--results": folder / "results", "--name": "ours", "--trials": trials}
@@ -149,9 +151,9 @@ def contenders_of(pictures: PictureSet, weights: Path, trials: int, augment: str
         run = [sys.executable, "-m", f"benchmarks.peers.{module}", str(job_file)]
         return lambda folder: [*run, str(folder / "outcomes.json")]
 
-    theirs = peer_outcomes(AXES)
+    theirs = peer_outcomes(axes)
     return [
-        Contender(OURS, ours, our_outcomes(AXES)),
+        Contender(OURS, ours, our_outcomes(axes)),
         Contender(RAY, peer("ray_tune"), theirs),
         Contender(OPTUNA, peer("optuna_only"), theirs),
         Contender(LIMIT, peer("limit"), theirs),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,29 +33,31 @@ class Shared:
         decoded = transforms.Compose([transforms.Resize((size, size), CUBIC), transforms.PILToTensor()])
         self.augment = job["augment"]
         self.sets = {split: Pictures(Path(job["table"]), split, decoded) for split in ("train", "val")}
-        with ThreadPoolExecutor(THREADS) as pool:
-            pixels = {
-                name: torch.stack([one[0] for one in pool.map(of.__getitem__, range(len(of)))])
-                for name, of in self.sets.items()
-            }
+        self.pool = ThreadPoolExecutor(THREADS)
+        pixels = {
+            split: torch.stack([picture for picture, _, _ in self.pool.map(of.__getitem__, range(len(of)))])
+            for split, of in self.sets.items()
+        }
         self.prefix, _ = build(job["trials"][0], Path(job["weights"]), 1, 0)
+        self.prefix.to(memory_format=torch.channels_last)
         self.train_pixels = pixels["train"]
         self.val = self.features(pixels["val"])
-        self.targets = {name: of.targets() for name, of in self.sets.items()}
+        self.targets = {split: of.targets() for split, of in self.sets.items()}
         self.trained: dict[int, torch.Tensor] = {}
 
-    @torch.no_grad()
     def features(self, pixels: torch.Tensor, epoch: int | None = None) -> torch.Tensor:
         numbers = torch.tensor(self.sets["train"].numbers)
-        found = []
-        for first in range(0, len(pixels), BATCH):
+
+        @torch.no_grad()
+        def of_batch(first: int) -> torch.Tensor:
             batch = pixels[first : first + BATCH]
             if epoch is None:
                 images = transforms.functional.normalize(batch.float() / 255, MEAN, STD)
             else:
                 images = view(batch, numbers[first : first + BATCH], self.augment, epoch)
-            found.append(self.prefix(images.contiguous(memory_format=torch.channels_last)))
-        return torch.cat(found)
+            return self.prefix(images.contiguous(memory_format=torch.channels_last))
+
+        return torch.cat(list(self.pool.map(of_batch, range(0, len(pixels), BATCH))))
 
     def train(self, epoch: int) -> torch.Tensor:
         """Of the training pictures in an epoch."""
@@ -91,11 +94,15 @@ def train_head(params: Mapping[str, Any], shared: Shared, epochs: int, seed: int
 
 def main(job_file: Path, out: Path) -> None:
     job = json.loads(job_file.read_text())
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(1)  # two batches at once: two threads in one batch wait for each other too often
     shared = Shared(job)
-    outcomes = [
-        {"params": params, "epochs": list(train_head(params, shared, job["epochs"]))} for params in job["trials"]
-    ]
+    if job["augment"] == "none":
+        shared.train(1)
+    outcomes = []
+    for params in job["trials"]:
+        began = time.process_time()
+        epochs = list(train_head(params, shared, job["epochs"]))
+        outcomes.append({"params": params, "epochs": epochs, "cpu_seconds": time.process_time() - began})
     out.write_text(json.dumps(outcomes))
 
 

@@ -72,7 +72,15 @@ class KeyedBatches:
 
 
 def train(
-    params: Mapping[str, Any], *, table: Path, weights: Path, image_size: int, epochs: int, augment: str, seed: int = 0
+    params: Mapping[str, Any],
+    *,
+    table: Path,
+    weights: Path,
+    image_size: int,
+    epochs: int,
+    augment: str,
+    loaders: int = 0,
+    seed: int = 0,
 ) -> Iterator[dict[str, float]]:
     """Train one trial; validation loss and F2 (macro) after each epoch. `freeze` counts blocks, 5 is all."""
     steps = [transforms.Resize((image_size, image_size), CUBIC)]
@@ -84,8 +92,9 @@ def train(
     plain = [*steps, transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     val_set = Pictures(table, "val", transforms.Compose(plain))
     own_draws = torch.Generator().manual_seed(seed)  # a loader draws a number, and dropout must not notice
-    train_loader = DataLoader(train_set, batch_sampler=KeyedBatches(train_set, seed), generator=own_draws)
-    val_loader = DataLoader(val_set, batch_size=4 * BATCH, generator=own_draws)
+    loading: dict[str, Any] = {"num_workers": loaders, "generator": own_draws}
+    train_loader = DataLoader(train_set, batch_sampler=KeyedBatches(train_set, seed), **loading)
+    val_loader = DataLoader(val_set, batch_size=4 * BATCH, **loading)
 
     prefix, suffix = build(params, weights, len(train_set.labels), seed)
     pos_weight = positive_weights(train_set.targets()) if params["loss.pos_weight"] == "balanced" else None

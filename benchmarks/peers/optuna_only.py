@@ -1,4 +1,4 @@
-"""An Optuna-only script: trials one after another in one process, two threads of torch.
+"""An Optuna-only script: trials one after another in one process, beside which another loads pictures.
 
 python -m benchmarks.peers.optuna_only JOB.json OUTCOMES.json
 """
@@ -17,9 +17,9 @@ from benchmarks.peers.loop import train
 
 def main(job_file: Path, out: Path) -> None:
     job = json.loads(job_file.read_text())
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     files = {name: Path(job[name]) for name in ("table", "weights")}
-    options = {name: job[name] for name in ("image_size", "epochs", "augment")}
+    options = {name: job[name] for name in ("image_size", "epochs", "augment")} | {"loaders": 1}
     outcomes = []
 
     def objective(trial: optuna.Trial) -> float:
