@@ -72,7 +72,9 @@ class _Watched:
         if search.reruns:
             done = sum(again.status != "running" for again in search.reruns)
             counts.append(f"{done} of {len(search.reruns)} reruns begun are done")
-        if ended and search.budget and ended < search.budget:
+        if features := table.features(search.features):
+            counts.append(f"features: {features}")
+        if ended and search.budget and ended < search.budget and "paused" not in by_status:  # which may yet go on
             left = (time.monotonic() - self._began) / ended * (search.budget - ended)
             counts.append(f"about {duration(left)} left")
         return ", ".join(counts)
@@ -128,7 +130,8 @@ def _trial_line(trial: TrialRecord) -> str:
     epochs = "1 epoch" if trial.epochs_run == 1 else f"{trial.epochs_run} epochs"
     came_to = f"{epochs} in {duration(trial.seconds or 0)}"
     why = f": {trial.error}" if trial.error else ""
-    return f"{trial.id} {trial.status} {value} ({', '.join(_settings(trial))}) {came_to}{why}"
+    where = f" at rung {trial.halted_at}" if trial.halted_at else ""
+    return f"{trial.id} {trial.status}{where} {value} ({', '.join(_settings(trial))}) {came_to}{why}"
 
 
 def _freeze(trial: TrialRecord) -> str:

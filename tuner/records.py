@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from tuner.tolerant import integer
 
 Direction = Literal["maximize", "minimize"]
 RerunKind = Literal["repeat", "fold", "fraction"]
@@ -42,6 +45,8 @@ class EpochRecord:
     trained_parameters: int | None = None
     total_parameters: int | None = None
     device: str = ""
+    features: Mapping[str, int] = field(default_factory=dict)
+    """of frozen blocks: `hits` and `misses` in images, `bytes` written"""
     best: Mapping[str, Any] = field(default_factory=dict)
     """details of a new best epoch, `per_class` and `labels_left_out` among them"""
 
@@ -62,6 +67,13 @@ class Rerun:
     """of the training images"""
 
 
+def _summed(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """One trial: its config, how far it came and how well it did."""
@@ -75,6 +87,8 @@ class TrialRecord:
     freeze_blocks: int | None = None
     total_blocks: int | None = None
     baseline: bool = False
+    short_of_memory: bool = False
+    """whether `config` has a smaller micro_batch than was asked for, since it would not fit into memory else"""
     parent: str | None = None
     rerun: Rerun | None = None
     """None: a trial of the search itself"""
@@ -133,6 +147,11 @@ class TrialRecord:
         return max((epoch.peak_memory_gib for epoch in self.epochs if epoch.peak_memory_gib is not None), default=None)
 
     @property
+    def features(self) -> Mapping[str, int]:
+        """How all its epochs came by the features of frozen blocks."""
+        return _summed(epoch.features for epoch in self.epochs)
+
+    @property
     def trained_parameters(self) -> int | None:
         return self.epochs[-1].trained_parameters if self.epochs else None
 
@@ -144,6 +163,16 @@ class TrialRecord:
     def eligible(self) -> bool:
         """Whether the trial may be ranked and become best.yaml."""
         return self.status in ELIGIBLE_STATUSES
+
+    @property
+    def halted_at(self) -> int | None:
+        """The rung, from 1, at which the trial was stopped or paused; None: it goes on, or ended otherwise."""
+        return integer(self.facts.get("rung")) if self.status in ("pruned", "paused") else None
+
+    @property
+    def audited_at(self) -> int | None:
+        """The rung at which it had been halted before an audit had it go on."""
+        return integer(self.facts.get("audit"))
 
     @property
     def _best_so_far(self) -> EpochRecord | None:
@@ -267,6 +296,11 @@ class SearchRecord:
         """The finished reruns of a trial, in the order asked."""
         found = (again for again in self.reruns if again.rerun and again.rerun.kind == kind)
         return [again for again in found if again.rerun and again.rerun.of == trial and again.eligible]
+
+    @property
+    def features(self) -> Mapping[str, int]:
+        """How its trials and reruns came by the features of frozen blocks."""
+        return _summed(trial.features for trial in (*self.trials, *self.reruns))
 
     def ranked(self) -> list[TrialRecord]:
         """Trials with a value, best first and ties by number; pruned and failed ones stand among them by value."""

@@ -47,12 +47,25 @@ class _Trial:
     test_reads: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     updated: str = ""
+    micro_batch: int | None = None
+    """what had to be changed of the config for want of memory"""
 
     def start(self, event: Mapping[str, Any]) -> None:
         self.started, self.status, self.error = event, "running", None
         asked = integer(event.get("number"))
         self.number = self.number if asked is None else asked
         self.add_facts(event)
+
+    def resume(self, event: Mapping[str, Any]) -> None:
+        self.status, self.error = "running", None
+        self.facts.pop("rung", None)  # where it was halted
+        if "audit" in event:
+            self.facts["audit"] = event["audit"]
+        micro_batch = integer(event.get("micro_batch"))
+        if micro_batch is not None:  # from its beginning, as another config
+            self.micro_batch = micro_batch
+            self.epochs.clear()
+            self.facts["trains_batch_norm"] = event.get("trains_batch_norm") is True
 
     def add_epoch(self, epoch: EpochRecord) -> None:
         # A trial that goes on from an earlier checkpoint repeats epochs: what its first attempt said of this epoch
@@ -77,10 +90,12 @@ class _Trial:
 
     def record(self) -> TrialRecord:
         started = self.started
+        changed = {} if self.micro_batch is None else {"micro_batch": self.micro_batch}
         return TrialRecord(
             id=self.id,
             number=self.number,
-            config=mapping(started.get("config")),
+            config={**mapping(started.get("config")), **changed},
+            short_of_memory=bool(changed),
             params=mapping(started.get("params")),
             freeze_blocks=integer(started.get("freeze_blocks")),
             total_blocks=integer(started.get("total_blocks")),
@@ -143,8 +158,7 @@ class Replay:
         if kind == "trial_started":
             trial.start(event)
         elif kind == "trial_resumed":
-            trial.status, trial.error = "running", None
-            trial.facts.pop("rung", None)  # where it was halted
+            trial.resume(event)
         elif kind == "epoch":
             epoch = _epoch(event)
             if epoch:
@@ -264,6 +278,10 @@ def _epoch_count(given: Any) -> float | None:
     return count if count is None or not count.is_integer() else int(count)
 
 
+def _counts(given: Any) -> dict[str, int]:
+    return {name: count for name, found in mapping(given).items() if (count := integer(found)) is not None}
+
+
 _EPOCH_READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("time", "device"), text),
     **dict.fromkeys(("value", "best_value", "train_loss", "train_loss_weighted", "lr", "seconds"), number),
@@ -271,5 +289,6 @@ _EPOCH_READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("trained_parameters", "total_parameters"), integer),
     "best_epoch": _epoch_count,
     "val": metrics,
+    "features": _counts,
     "best": mapping,
 }

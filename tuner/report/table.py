@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -121,3 +122,13 @@ def reason(error: str | None) -> str:
         return "no reason recorded"
     line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
     return line if len(line) <= _REASON_CHARACTERS else line[: _REASON_CHARACTERS - 1] + "…"
+
+
+def features(counts: Mapping[str, int]) -> str:
+    """`96 % shared, 12 MiB`: how often frozen blocks had been computed before, and what that took on disk."""
+    used = counts.get("hits", 0) + counts.get("misses", 0)
+    if not used:
+        return ""
+    mebibytes = counts.get("bytes", 0) / 2**20
+    size = f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.0f} MiB"
+    return f"{math.floor(100 * counts.get('hits', 0) / used)} % shared, {size}"
