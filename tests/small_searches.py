@@ -202,7 +202,9 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
         actor = object.__new__(TrialActor)
         while not interrupted.is_set() and (asked := driver.ask()) is not None:
             config, assignment = asked.config.model_dump(mode="json"), asdict(asked.assignment)
-            actor.reset_config({"trial": asked.trial, "config": config, "assignment": assignment})
+            resources = {"cpu": 1, "gpu": 0}
+            given = {"trial": asked.trial, "config": config, "assignment": assignment, "resources": resources}
+            actor.reset_config(given)
             _run_to_its_end(actor, driver, asked.trial)
 
     def results_of(
@@ -224,6 +226,9 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
 def _run_to_its_end(actor: Any, driver: Any, trial: str) -> None:
     while True:
         result = actor.step()
+        if "short_of_memory" in result:
+            driver.short_of_memory(trial, **json.loads(result["short_of_memory"]))
+            continue
         if "ended" in result:
             ending = json.loads(result["ended"])
             driver.end(trial, ending.pop("status"), ending.pop("error"), **ending)

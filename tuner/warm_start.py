@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from search_spaces.axes import Value, shown
 from search_spaces.fields import flattened
 from search_spaces.space import Space
+from trainable.config import TrialConfig
 from trainable.errors import UserError
 from tuner.records import SearchRecord
 from tuner.store import Store
@@ -34,14 +35,22 @@ class WarmStart:
     """what was left out and why, and what else is to be known"""
 
 
-def warm_start(space: Space, name: str, results: Path, top: int, *, objective: str, data_hash: str) -> WarmStart:
+def warm_start(
+    space: Space,
+    name: str,
+    results: Path,
+    top: int,
+    *,
+    data_hash: str,
+    breach: Callable[[TrialConfig], str | None],
+) -> WarmStart:
     """The best finished trials of a search, as far as this space has their values; it may have other means and data.
 
     Args:
         name: of a search in `results`, or its folder
         top: how many trials at most
-        objective: of the new search
         data_hash: of the new search
+        breach: tells the limit that a config breaks
 
     Raises:
         UserError: a grid, which tries everything anyway; no such search; nothing in it that this space can try.
@@ -59,13 +68,16 @@ def warm_start(space: Space, name: str, results: Path, top: int, *, objective: s
     for trial in best:
         origin = f"{search.name}/{trial.id}"
         params = space.params_of(trial.config)
-        if reasons := list(_outside(space, params, trial.config)):
+        reasons = list(_outside(space, params, trial.config))
+        if not reasons and (broken := breach(space.config(params))):
+            reasons = [broken]
+        if reasons:
             left_out.append(f"warm start: {origin} is left out: {', '.join(reasons)}")
         elif params != space.baseline_params():
             found.setdefault(repr(params), WarmTrial(params, origin))
     if not found and left_out:
         raise UserError(f"--warm-start {name}: this space has none of its best trials", *left_out)
-    return WarmStart(tuple(found.values()), (*left_out, *_remarks(search, objective, data_hash)))
+    return WarmStart(tuple(found.values()), (*left_out, *_remarks(search, space.objective, data_hash)))
 
 
 def _outside(space: Space, params: Mapping[str, Value], config: Mapping[str, Any]) -> Iterator[str]:

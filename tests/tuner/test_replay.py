@@ -79,6 +79,18 @@ def test_status_follows_the_events() -> None:
     assert trial.eligible
 
 
+def test_a_config_that_was_changed_for_want_of_memory_is_the_one_that_ran() -> None:
+    asked = {"kind": "trial_started", "trial": "t0001", "config": {"batch_size": 64, "micro_batch": None}}
+    epoch = {"kind": "epoch", "trial": "t0001", "epoch": 1, "value": 0.5}
+    short = {"kind": "trial_resumed", "trial": "t0001", "reason": "out of memory"}
+    [trial] = replay([asked, epoch, short]).trials
+    assert (trial.config, trial.short_of_memory, trial.epochs_run) == (asked["config"], False, 1)
+    [trial] = replay([asked, epoch, short, short | {"micro_batch": 32, "trains_batch_norm": True}]).trials
+    assert (trial.config, trial.short_of_memory) == ({"batch_size": 64, "micro_batch": 32}, True)
+    assert trial.epochs_run == 0  # of another config
+    assert trial.facts["trains_batch_norm"] is True
+
+
 def test_a_search_follows_its_events() -> None:
     started = {
         "kind": "search_started",

@@ -13,28 +13,26 @@ class Allowance:
         self,
         hours: float | None = None,
         gpu_hours: float | None = None,
-        gpus_per_trial: float = 0,
+        gpus_of: Callable[[str], float] = lambda _: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
-            gpus_per_trial: that each trial holds while it runs; a share of one counts as that share.
+            gpus_of: tells what a trial holds while it runs; a share of a GPU counts as that share.
             clock: seconds
         """
         self._hours = hours
         self._gpu_hours = gpu_hours
-        self._gpus = gpus_per_trial
+        self._gpus_of = gpus_of
         self._clock = clock
         self._began = clock()
         self._since: dict[str, float] = {}
-        self._trial_seconds = 0.0
+        self._gpu_seconds = 0.0
         """of trials that hold no GPU any more"""
 
     @property
     def gpu_hours_used(self) -> float:
-        now = self._clock()
-        running = sum(now - since for since in self._since.values())
-        return self._gpus * (self._trial_seconds + running) / 3600
+        return (self._gpu_seconds + sum(map(self._gpu_seconds_now, self._since))) / 3600
 
     @property
     def used_up(self) -> str:
@@ -50,5 +48,11 @@ class Allowance:
         self._since[trial] = self._clock()
 
     def end(self, trial: str) -> None:
-        """Take in that a trial has given them back."""
-        self._trial_seconds += self._clock() - self._since.pop(trial)
+        """Take in that a trial has given them back; one that holds none is ignored."""
+        if trial in self._since:
+            self._gpu_seconds += self._gpu_seconds_now(trial)
+            del self._since[trial]
+
+    def _gpu_seconds_now(self, trial: str) -> float:
+        """Since it began."""
+        return self._gpus_of(trial) * (self._clock() - self._since[trial])

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from search_spaces.schedulers import NoScheduler
 from search_spaces.space import Space
 from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
+from trainable.flops import TrialFlops, trial_flops
 from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective
 from trainable.plugins import loaded_plugins
+from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.halving.choosing import make_halving
 from tuner.ray_backend.halving.ladder import rungs_reached
 from tuner.ray_backend.halving.protocol import Decision, Halving
+from tuner.ray_backend.ordering import CheapFirst
 from tuner.ray_backend.proposals import BASELINE, Proposal, Proposals, SampledTrials
-from tuner.ray_backend.sampler import make_sampler
+from tuner.ray_backend.sampler import independent_draws, make_sampler
 from tuner.ray_backend.worker import Assignment
 from tuner.store import Store
+from tuner.warm_start import WarmTrial
 
 
 class Driver:
     """Trials of one search while they run. Every event is in the log before the sampler or a table hears of it.
 
-    Called from Ray Tune's loop, one call at a time. `deadline` is a time.monotonic() after which trials stop at their
-    next epoch. `stratum_fields` are the config fields within whose equal values `halving` compares.
+    Called from Ray Tune's loop, one call at a time. When `allowance` is used up, trials stop at their next epoch.
+    `stratum_fields` are the config fields within whose equal values `halving` compares.
     """
 
     def __init__(
@@ -37,25 +41,28 @@ class Driver:
         proposals: Proposals,
         halving: Halving,
         *,
-        deadline: float | None,
+        allowance: Allowance,
         weights_sha256: Mapping[str, str],
         stratum_fields: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._proposals = proposals
         self._halving = halving
-        self._deadline = deadline
+        self._allowance = allowance
         self._weights_sha256 = weights_sha256
         self._stratum_fields = stratum_fields
         self.running: dict[str, _Trial] = {}
         self._halted: dict[str, _Trial] = {}
         """those that paused at a rung and may go on"""
+        self._crowded_out: deque[_Trial] = deque()
+        """those that wait for more memory than they had"""
         self.cut_short = False
-        """whether the deadline kept a trial from starting or from going on"""
+        """whether a trial could not start or go on since the allowance was used up"""
 
     def ask(self) -> Proposal | None:
         """The next trial to run, a promoted or a new one; None when there is none, until a running one ends."""
-        return self._promoted() or self._new() or self._promoted()  # a grid learns only when asked that it is through
+        # in this order, since a grid learns only when it is asked that it is through
+        return self._given_room() or self._promoted() or self._new() or self._promoted()
 
     def report(self, trial: str, report: Mapping[str, Any]) -> bool:
         """Take in an epoch; True: stop the trial here. One that goes on repeats its last report, which is ignored."""
@@ -65,7 +72,7 @@ class Driver:
             return False
         running.epoch, running.best_value = epoch, value
         self._store.append("epoch", trial, **_epoch_fields(report))
-        self._proposals.report(trial, report["step"], report["value"])
+        self._proposals.report(trial, report["step"], report["value"], report["node"])
         if report["status"] != "running":
             return True
         running.decision = self._halving.report(trial, epoch, value)
@@ -76,6 +83,7 @@ class Driver:
         running = self.running.pop(trial, None)
         if running is None:
             return
+        self._allowance.end(trial)
         if running.decision != "go_on":
             facts["rung"] = rungs_reached(self._halving.levels, running.epoch)
         self._store.append("trial_ended", trial, status=status, error=error, **facts)
@@ -91,28 +99,61 @@ class Driver:
             return
         self._store.append("trial_resumed", trial, reason="the worker process died")
 
+    def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:
+        """Take in that a trial ran out of memory and goes on: as it is, or from its beginning with micro-batches."""
+        if trial not in self.running:
+            return
+        if micro_batch is not None:
+            self.running[trial] = _Trial(_with_micro_batch(self.running[trial].proposal, micro_batch))
+            facts["micro_batch"] = micro_batch
+        self._store.append("trial_resumed", trial, reason="out of memory", **facts)
+
+    def crowded_out(self, trial: str) -> None:
+        """Take in that a trial ran out of memory beside others: it is to be handed out again."""
+        if trial in self.running:
+            self._crowded_out.append(self.running.pop(trial))
+            self._allowance.end(trial)
+
+    def pause(self) -> None:
+        """Take in that nothing runs any more: what has not come to an end is paused."""
+        self.running |= {waiting.proposal.trial: waiting for waiting in self._crowded_out}
+        self._crowded_out.clear()
+        for trial in list(self.running):
+            self.end(trial, "paused")
+
     def stopped_early(self, trial: str) -> str:
         """The status of a trial that was told to stop: `pruned` or `paused` at a rung, or `paused` for want of time."""
         return "pruned" if self.running[trial].decision == "stop" else "paused"
 
     def _new(self) -> Proposal | None:
-        """A trial that nobody has begun."""
+        """The next of the proposals."""
         if self._proposals.exhausted or self._out_of_time():
             return None
         proposal = self._proposals.next()
         if proposal is None:
             return None
         trial = proposal.trial
-        self.running[trial] = _Trial(proposal)
-        self._store.append(
-            "trial_started",
-            trial,
-            config=proposal.config.model_dump(mode="json"),
-            **proposal.facts,
-            **self._facts(proposal.config),
-        )
+        goes_on = proposal.goes_on
+        self.running[trial] = _Trial(proposal, goes_on.epoch if goes_on else 0)
+        self._allowance.begin(trial)
+        if goes_on:
+            self._store.append("trial_resumed", trial, **goes_on.facts)
+        else:
+            config = proposal.config.model_dump(mode="json")
+            self._store.append("trial_started", trial, config=config, **proposal.facts, **self._facts(proposal.config))
         self._halving.started(trial, self._stratum(proposal.config))
         return proposal
+
+    def _given_room(self) -> Proposal | None:
+        """A trial that ran out of memory beside others, to go on alone."""
+        if not self._crowded_out or self._out_of_time():
+            return None
+        waiting = self._crowded_out.popleft()
+        trial = waiting.proposal.trial
+        self.running[trial] = waiting
+        self._allowance.begin(trial)
+        self._store.append("trial_resumed", trial, reason="out of memory on a share of a GPU")
+        return waiting.proposal
 
     def _promoted(self) -> Proposal | None:
         """A paused trial that has proved to be worth more epochs."""
@@ -122,6 +163,7 @@ class Driver:
         trial, rung = promotion.trial, promotion.rung
         going_on = self.running[trial] = self._halted.pop(trial)
         going_on.decision = "go_on"
+        self._allowance.begin(trial)
         goal = f"rung {rung}" if rung <= len(self._halving.levels) else "the last epoch"
         self._store.append("trial_resumed", trial, reason=f"promoted to {goal}", rung=rung)
         self._halving.promote(trial)
@@ -130,7 +172,7 @@ class Driver:
 
     def _out_of_time(self) -> bool:
         """Asked where a trial is still to be started or to go on, so that a late end of the last one does not count."""
-        self.cut_short = self.cut_short or (self._deadline is not None and time.monotonic() >= self._deadline)
+        self.cut_short = self.cut_short or bool(self._allowance.used_up)
         return self.cut_short
 
     def _stratum(self, config: TrialConfig) -> str:
@@ -161,6 +203,10 @@ class _Trial:
     decision: Decision = "go_on"
 
 
+def _with_micro_batch(proposal: Proposal, micro_batch: int) -> Proposal:
+    return replace(proposal, config=proposal.config.model_copy(update={"micro_batch": micro_batch}))
+
+
 def _epoch_fields(report: Mapping[str, Any]) -> dict[str, Any]:
     """A worker's report as the log keeps it: what only a new best epoch has is under `best`."""
     of_best = {"per_label": "per_class", "labels_left_out": "labels_left_out", "thresholds": "thresholds"}
@@ -185,17 +231,29 @@ def search_driver(
     *,
     trials: int,
     seed: int,
-    deadline: float | None,
+    allowance: Allowance,
     weights_sha256: Mapping[str, str],
+    split_sizes: Mapping[str, int],
+    warm: Iterable[WarmTrial] = (),
+    breach: Callable[[TrialConfig], str | None] = lambda _: None,
 ) -> Driver:
-    """The driver of a space's own trials: sampled, and halved where its scheduler says so."""
+    """The driver of a space's own trials: sampled, cheap ones first, and halved where its scheduler says so.
+
+    `split_sizes` are numbers of images. `warm` trials come right after the baseline; a config with a `breach` of a
+    limit is never a trial.
+    """
     sampler = make_sampler(space, space.sampler, objective.direction, seed)
     scheduler, epochs = space.scheduler, space.baseline_config().epochs  # which all trials share that are halved
+    proposals = SampledTrials(space, sampler, assignment, trials, warm, breach)
+
+    def flops(config: TrialConfig) -> TrialFlops:
+        return trial_flops(config, len(assignment.labels), split_sizes["train"], split_sizes["val"])
+
     return Driver(
         store,
-        SampledTrials(space, sampler, assignment, trials),
+        CheapFirst(proposals, flops, independent_draws(space.sampler)),
         make_halving(scheduler, epochs, objective.direction, exempt=(BASELINE,)),
-        deadline=deadline,
+        allowance=allowance,
         weights_sha256=weights_sha256,
         stratum_fields=() if isinstance(scheduler, NoScheduler) else scheduler.within,
     )

@@ -69,9 +69,9 @@ class CheapFirst:
         self._runs_on(trial, self._free)
         return replace(proposal, trial=trial, facts=facts)
 
-    def report(self, trial: str, step: int, value: float | None, node: str = "") -> None:
-        self._runs_on(trial, node or self._nodes[trial])
-        self._proposals.report(self._asked_as[trial], step, value)
+    def report(self, trial: str, step: int, value: float | None, node: str) -> None:
+        self._runs_on(trial, node)
+        self._proposals.report(self._asked_as[trial], step, value, node)
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
         self._free = self._nodes[trial]

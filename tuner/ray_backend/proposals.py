@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from search_spaces.axes import Value
 from search_spaces.space import Space
 from trainable.config import TrialConfig
 from tuner.ray_backend.sampler import Sampler
 from tuner.ray_backend.worker import Assignment
+from tuner.warm_start import WarmTrial
 
 BASELINE = "t0001"
+DRAWS = 1000
+"""in a row that may break a limit; a search whose sampler finds nothing else has no more trials"""
+
+
+@dataclass(frozen=True)
+class GoesOn:
+    """That a trial trains on from where it was left."""
+
+    epoch: float
+    """its last one so far"""
+    facts: Mapping[str, Any]
+    """what `trial_resumed` tells of it, the reason among it"""
 
 
 @dataclass(frozen=True)
@@ -24,6 +39,8 @@ class Proposal:
     assignment: Assignment
     facts: Mapping[str, Any] = field(default_factory=dict)
     """what `trial_started` tells of it beside its config"""
+    goes_on: GoesOn | None = None
+    """None: a new trial"""
 
 
 class Proposals(Protocol):
@@ -36,8 +53,8 @@ class Proposals(Protocol):
     def next(self) -> Proposal | None:
         """The next trial, or None when there is none to come."""
 
-    def report(self, trial: str, step: int, value: float | None) -> None:
-        """Take in the objective at an evaluation."""
+    def report(self, trial: str, step: int, value: float | None, node: str) -> None:
+        """Take in the objective at an evaluation, and the name of the machine that trains it."""
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
         """Take in how a trial ended or that it paused, and its best objective; None: it diverged."""
@@ -47,13 +64,27 @@ class Proposals(Protocol):
 
 
 class SampledTrials:
-    """The baseline, then what the sampler asks for, up to a number of trials."""
+    """The baseline, warm trials, then what the sampler asks for, up to a number of trials."""
 
-    def __init__(self, space: Space, sampler: Sampler, assignment: Assignment, trials: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        sampler: Sampler,
+        assignment: Assignment,
+        trials: int,
+        warm: Iterable[WarmTrial] = (),
+        breach: Callable[[TrialConfig], str | None] = lambda _: None,
+    ) -> None:
+        """
+        Args:
+            breach: tells the limit that a config breaks; a draw that does is no trial, and the sampler draws again.
+        """
         self._space = space
         self._sampler = sampler
         self._assignment = assignment
         self._trials = trials
+        self._warm = deque(warm)
+        self._breach = breach
         self._asked = 0
 
     @property
@@ -64,17 +95,34 @@ class SampledTrials:
         if self.exhausted:
             return None
         trial = f"t{self._asked + 1:04d}"
-        params = self._sampler.ask(trial)
+        baseline = trial == BASELINE
+        params, origin = self._drawn(trial) if baseline or not self._warm else self._taken(trial)
         if params is None:
             self._trials = self._asked
             return None
-        baseline = trial == BASELINE
         config = self._space.baseline_config() if baseline else self._space.config(params)
-        facts = {"number": self._asked, "params": params, "baseline": baseline}
+        facts = {"number": self._asked, "params": params, "baseline": baseline, **origin}
         self._asked += 1
         return Proposal(trial, config, self._assignment, facts)
 
-    def report(self, trial: str, step: int, value: float | None) -> None:
+    def _taken(self, trial: str) -> tuple[dict[str, Value], dict[str, Any]]:
+        """The next warm trial's params, and where they come from."""
+        warm = self._warm.popleft()
+        self._sampler.take(trial, warm.params)
+        return dict(warm.params), {"warm_start": warm.origin}
+
+    def _drawn(self, trial: str) -> tuple[dict[str, Value] | None, dict[str, Any]]:
+        """The sampler's next params that break no limit, and how many draws it took: a replay must count them."""
+        for skipped in itertools.count():
+            params = self._sampler.ask(trial)
+            if params is None or trial == BASELINE or self._breach(self._space.config(params)) is None:
+                return params, {"skipped": skipped} if skipped else {}
+            self._sampler.tell(trial, "failed", None)  # which teaches it nothing
+            if skipped + 1 == DRAWS and self._space.sampler != "grid":
+                break
+        return None, {}
+
+    def report(self, trial: str, step: int, value: float | None, node: str) -> None:  # noqa: ARG002
         self._sampler.report(trial, step, value)
 
     def tell(self, trial: str, status: str, value: float | None) -> None:
@@ -97,7 +145,7 @@ class ListedTrials:
     def next(self) -> Proposal | None:
         return self._left.popleft() if self._left else None
 
-    def report(self, trial: str, step: int, value: float | None) -> None:
+    def report(self, trial: str, step: int, value: float | None, node: str) -> None:
         """Nothing."""
 
     def tell(self, trial: str, status: str, value: float | None) -> None:

@@ -19,7 +19,7 @@ from trainable.stages import least_frozen
 from tuner.store import write_atomically
 
 EIGHTHS = 8
-"""to a GPU: the smallest share is one of them"""
+SMALLEST_SHARE = 1 / EIGHTHS
 _MARGIN = 1.2
 """above a measured peak: fragmentation, and what a kernel takes for itself"""
 _CONTEXT_GIB = 0.6
@@ -62,6 +62,11 @@ def share_of_gpu(peak_gib: float, gpu_gib: float) -> float:
     """The eighths of a GPU that hold a trial of this peak, with a margin; 1 where they would not."""
     needed = (peak_gib * _MARGIN + _CONTEXT_GIB) / gpu_gib
     return min(EIGHTHS, max(1, math.ceil(needed * EIGHTHS))) / EIGHTHS
+
+
+def tensors_share(share: float, gpu_gib: float) -> float:
+    """How much of a GPU torch may take for tensors where a trial has this share of it; all of one that it has alone."""
+    return max(0.0, share - _CONTEXT_GIB / gpu_gib) if share < 1 else 1.0
 
 
 def fit(shares: Iterable[float], gpus: int) -> bool:
@@ -107,7 +112,7 @@ class Peaks:
 class GpuShares:
     """The share of a GPU for each trial, as far as earlier ones tell."""
 
-    def __init__(self, peaks: Peaks, precision: str) -> None:
+    def __init__(self, peaks: Peaks, precision: str = "fp32") -> None:
         self._peaks = peaks
         self._precision = precision
         self._gpu_gib: float | None = None

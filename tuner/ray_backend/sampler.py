@@ -41,6 +41,8 @@ class PastTrial:
     status: str = "running"
     best_value: float | None = None
     """None for a trial that diverged"""
+    skipped: int = 0
+    """draws before this one that were not to be trials"""
 
 
 class Sampler(Protocol):
@@ -48,6 +50,9 @@ class Sampler(Protocol):
 
     def ask(self, trial: str) -> dict[str, Value] | None:
         """Axis path -> value for the active axes, the baseline's first; None when nothing is left to try."""
+
+    def take(self, trial: str, params: Mapping[str, Value]) -> None:
+        """Take in a trial that was chosen elsewhere, in place of an `ask`."""
 
     def report(self, trial: str, step: int, value: float | None) -> None:
         """Take in the objective after `step` epochs; None or NaN: it could not be computed."""
@@ -74,12 +79,23 @@ class Sampler(Protocol):
         """
 
 
-def make_sampler(space: Space, kind: Kind, direction: Direction, seed: int, *, n_startup_trials: int = 10) -> Sampler:
+STARTUP_TRIALS = 10
+"""that TPE draws at random before it models any"""
+
+
+def independent_draws(kind: Kind) -> int | None:
+    """How many of the first trials, the baseline among them, depend on no result; None: all."""
+    return STARTUP_TRIALS if kind == "tpe" else None
+
+
+def make_sampler(
+    space: Space, kind: Kind, direction: Direction, seed: int, *, n_startup_trials: int = STARTUP_TRIALS
+) -> Sampler:
     """The sampler of a search.
 
     Args:
         seed: 0 or more; the same seed and the same answers give the same sequence.
-        n_startup_trials: trials that TPE draws at random before it models any.
+        n_startup_trials: as STARTUP_TRIALS.
     """
     if kind == "grid":
         return _Grid(space)
@@ -154,6 +170,10 @@ class _Study:
         self._asked += 1
         return params
 
+    def take(self, trial: str, params: Mapping[str, Value]) -> None:
+        self._remember(PastTrial(trial, params))
+        self._asked += 1
+
     def report(self, trial: str, step: int, value: float | None) -> None:
         self._running[trial].report(step, value)
 
@@ -184,7 +204,7 @@ class _Study:
     def replay(self, past: Iterable[PastTrial]) -> list[str]:
         skipped = []
         for trial in past:
-            self._asked += 1
+            self._asked += 1 + trial.skipped
             if not self._remember(trial):
                 skipped.append(trial.trial)
         return skipped
@@ -324,6 +344,9 @@ class _Grid:
                 self._mark(point)
                 return dict(point)
         return None
+
+    def take(self, trial: str, params: Mapping[str, Value]) -> None:  # noqa: ARG002
+        self._mark(params)
 
     def report(self, trial: str, step: int, value: float | None) -> None:
         pass

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -29,9 +29,12 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
+from trainable.data.cache import cache_folder
 from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.ray_backend.driver import Driver
+from tuner.ray_backend.proposals import Proposal
+from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, Peaks, fit
 from tuner.ray_backend.worker import TrialActor
 
 RETRIES = 1
@@ -73,7 +76,7 @@ def ray_session() -> Iterator[None]:
 
 
 class Slots:
-    """How many trials may run at once, and what each takes.
+    """How many trials may run at once, and what each takes: of GPUs what was asked for, or what it is known to need.
 
     Raises:
         UserError: more is asked for one trial than there is.
@@ -86,22 +89,49 @@ class Slots:
         self.gpus = (1.0 if gpus else 0.0) if wanted is None else wanted
         self.cpus = resources.cpus_per_trial
         self._limit = resources.workers
+        self._shares = GpuShares(Peaks(cache_folder() / "peaks.json")) if gpus and wanted is None else None
+        self._taken: dict[str, float] = {}
+        """trial -> share of a GPU"""
         for name, each, have in (("CPUs", self.cpus, cluster.get("CPU", 0.0)), ("GPUs", self.gpus, gpus)):
             if each > have:
                 option = f"--{name.lower()}-per-trial"
                 raise UserError(f"{option} {each:g}: there are {have:g} {name}; give at most {have:g}")
 
-    @property
-    def count(self) -> int:
-        """Now: nodes may come and go."""
+    def room(self, running: Collection[str]) -> bool:
+        """Whether one more trial may be asked for beside these. Nodes may come and go."""
         cluster = ray.cluster_resources()
-        fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
         gpus = cluster.get("GPU", 0.0)
-        if 0 < self.gpus < 1:
-            fits = min(fits, int(gpus) * int(1 / self.gpus + 1e-9))  # a share is of one GPU, never across two
-        elif self.gpus:
-            fits = min(fits, int(gpus / self.gpus))
-        return max(1, min(fits, self._limit or fits))
+        fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
+        if not self._shares:
+            fits = min(fits, _fixed_shares(self.gpus, gpus)) if self.gpus else fits
+        elif running and not fit([*(self._taken[trial] for trial in running), SMALLEST_SHARE], int(gpus)):
+            return False
+        return len(running) < max(1, min(fits, self._limit or fits))
+
+    def take(self, proposal: Proposal) -> dict[str, float]:
+        """What a trial asks Ray for."""
+        self._taken[proposal.trial] = self._shares.of(proposal.trial, proposal.config) if self._shares else self.gpus
+        return {"cpu": self.cpus, "gpu": self._taken[proposal.trial]}
+
+    def gpus_of(self, trial: str) -> float:
+        """What a trial was given last."""
+        return self._taken[trial]
+
+    def learn(self, proposal: Proposal, report: Mapping[str, Any]) -> None:
+        """Take in what a trial that runs has told of its memory."""
+        if self._shares:
+            self._shares.learn(proposal.config, report["peak_memory_gib"], report["gpu_memory_gib"])
+
+    def leave_alone(self, trial: str) -> None:
+        """Take in that a trial ran out of memory on its share of a GPU."""
+        if self._shares:
+            self._shares.leave_alone(trial)
+
+
+def _fixed_shares(share: float, gpus: float) -> int:
+    if share < 1:
+        return int(gpus) * int(1 / share + 1e-9)  # a share is of one GPU, never across two
+    return int(gpus / share)
 
 
 class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
@@ -114,7 +144,7 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._handed_out: Counter[str] = Counter()
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002  (Tune's own id)
-        if len(self._driver.running) >= self._slots.count:
+        if not self._slots.room(self._driver.running):
             return None
         proposal = self._driver.ask()
         if proposal is None:  # what runs may yet promote a trial that is paused
@@ -125,6 +155,7 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
             "run": self._handed_out[proposal.trial],
             "config": proposal.config.model_dump(mode="json"),
             "assignment": asdict(proposal.assignment),
+            "resources": self._slots.take(proposal),
         }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -137,17 +168,25 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
 class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     """Tune's scheduler: gives results to the driver and stops trials as it says."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, slots: Slots) -> None:
         super().__init__()
         self._driver = driver
+        self._slots = slots
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
+        if "short_of_memory" in result:
+            self._need_less(trial, **json.loads(result["short_of_memory"]))
+            return str(TrialScheduler.CONTINUE)
         stop = self._take(trial.config["trial"], result)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> None:  # noqa: ARG002
         """A trial has stopped: at its own end, whose result comes here only, or because it was told to."""
         name = trial.config["trial"]
+        if "crowded_out" in result:
+            self._slots.leave_alone(name)
+            self._driver.crowded_out(name)
+            return
         if "ended" in result:
             ending = json.loads(result["ended"])
             self._driver.end(name, ending.pop("status"), ending.pop("error"), **ending)
@@ -167,7 +206,18 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._driver.end(trial.config["trial"], "paused")
 
     def _take(self, name: str, result: Mapping[str, Any]) -> bool:
-        return "report" in result and self._driver.report(name, json.loads(result["report"]))
+        if "report" not in result:
+            return False
+        report = json.loads(result["report"])
+        self._slots.learn(self._driver.running[name].proposal, report)
+        return self._driver.report(name, report)
+
+    def _need_less(self, trial: Any, micro_batch: int | None, **facts: Any) -> None:
+        """A trial ran out of memory and goes on; a process that takes it up again must do so as this one does."""
+        self._driver.short_of_memory(trial.config["trial"], micro_batch, **facts)
+        if micro_batch is not None:
+            smaller = {**trial.config["config"], "micro_batch": micro_batch}
+            trial.set_config({**trial.config, "config": smaller})
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing, as for the searcher."""
@@ -233,9 +283,8 @@ def run_trials(
             name=folder.name,
             storage_path=str(folder.parent.absolute()),
             search_alg=_Asker(driver, slots),
-            scheduler=_Reporter(driver),
+            scheduler=_Reporter(driver, slots),
             num_samples=-1,
-            resources_per_trial={"cpu": slots.cpus, "gpu": slots.gpus},
             stop=_Interruption(interrupted),
             reuse_actors=True,
             trial_name_creator=_id,
@@ -247,8 +296,7 @@ def run_trials(
             log_to_file=False,
         )
     finally:
-        for trial in list(driver.running):
-            driver.end(trial, "paused")
+        driver.pause()
 
 
 Task = tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]

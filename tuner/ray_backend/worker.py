@@ -15,14 +15,16 @@ from ray import tune
 
 from trainable.config import TrialConfig
 from trainable.data.dataset import ImageDataset, open_dataset
-from trainable.devices import trial_device
+from trainable.devices import gpu_memory_gib, trial_device
 from trainable.errors import DivergedError
 from trainable.memory import is_out_of_memory, smaller_micro_batch, trains_batch_norm
 from trainable.metrics import parse_objective
 from trainable.plugins import Plugin, load_plugin
+from trainable.prefix.planner import Sharing
 from trainable.task import Task
 from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
 from trainable.weights import Weights
+from tuner.ray_backend.resources import tensors_share
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,12 @@ class Assignment:
     """in the search's folder"""
     plugins: dict[str, str] = field(default_factory=dict)
     """file name -> source"""
+    rungs: list[float] = field(default_factory=list)
+    """epochs at which the scheduler decides"""
+    trials: int = 1
+    """of the search"""
+    depths: dict[str, list[int]] = field(default_factory=dict)
+    """backbone -> numbers of frozen blocks that its trials may have"""
 
     def enter(self) -> None:
         """Make this process one that trials of the search can run in."""
@@ -66,8 +74,15 @@ class Assignment:
             objective=parse_objective(self.objective),
             files=TrialFiles(folder / "checkpoints" / trial, folder / "predictions" / f"{trial}.npz"),
             weights=Weights(config.backbone, Path(found)) if found else None,
+            sharing=self._sharing(config.backbone),
             patience_from_epoch=self.patience_from_epoch,
+            rungs=tuple(self.rungs),
         )
+
+    def _sharing(self, backbone: str) -> Sharing:
+        """As if all depths of all backbones were equally likely."""
+        prefixes = sum(map(len, self.depths.values()))
+        return Sharing(max(1, self.trials / max(1, prefixes)), tuple(self.depths.get(backbone, ())))
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
@@ -84,11 +99,19 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     def setup(self, config: dict[str, Any]) -> None:
         assignment = Assignment(**config["assignment"])
         assignment.enter()
+        self._gpu_share = config["resources"]["gpu"]
+        _keep_to(self._gpu_share)
         self._epoch = self._short_at = 0
         self._assignment = assignment
         self._trial = config["trial"]
         self._trial_config = TrialConfig.model_validate(config["config"])
         self._reports = None
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> dict[str, float]:
+        """What Ray is to keep for the trial; an actor is used again for trials that ask for the same."""
+        resources: dict[str, float] = config["resources"]
+        return resources
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be a fresh actor for the next trial."""
@@ -101,6 +124,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
 
         `report`: an EpochReport. `ended`: a status and the reason why there is no more. `short_of_memory`: the trial
         goes on with the next step, from its last checkpoint, or with this `micro_batch` from its beginning.
+        `crowded_out`: it had a share of a GPU, which did not suffice.
         """
         try:
             if self._reports is None:
@@ -111,6 +135,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         else:
             self._epoch = report.epoch
             return {"report": json.dumps(asdict(report)), "done": report.status != "running"}
+        if short and 0 < self._gpu_share < 1:
+            return {"crowded_out": True, "done": True}
         # only here is the error gone, whose frames hold the trial's tensors
         if short and (less := self._need_less()) is not None:
             return {"short_of_memory": json.dumps(less), "done": False}
@@ -154,6 +180,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             torch.cuda.reset_peak_memory_stats()
 
 
+def _keep_to(gpu_share: float) -> None:
+    """Have a trial that takes too much of a shared GPU run out of memory itself, and not those beside it."""
+    import torch
+
+    if gpu_share and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(tensors_share(gpu_share, gpu_memory_gib(trial_device()) or 0))
+
+
 def _ending(error: Exception) -> dict[str, str]:
     """The status that an exception gives a trial, and its reason in a line."""
     import torch
@@ -176,7 +210,7 @@ def score_on_test(assignment: Assignment, trial: str, config: dict[str, Any]) ->
     job = assignment.job(trial, TrialConfig.model_validate(config))
     model = load_model(job.files.best, trial_device(), job.weights)
     data = assignment.dataset(job.config.image_size)
-    return score_test(model, data, job.objective, job.files.test_predictions).metrics
+    return score_test(model, data, job.objective, job.files.test_predictions, job.sharing).metrics
 
 
 def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +224,8 @@ def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -
     if name == "majority":
         model = references.prevalence(data)
     else:
-        model = references.logistic_regression(job.config, data, job.weights, job.objective, trial_device())
+        device = trial_device()
+        model = references.logistic_regression(job.config, data, job.weights, job.objective, device, job.sharing)
     files = {"val": job.files.predictions, "test": job.files.test_predictions}
     found = references.score_reference(model, job.config, data, job.objective, files)
     seconds = time.perf_counter() - began

@@ -10,6 +10,7 @@ from tuner.evidence.gathering import Evidence
 from tuner.evidence.weighted import known
 from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
 from tuner.report import table
+from tuner.report.audited import at_rung
 from tuner.report.pareto import latencies_differ
 from tuner.tolerant import integer, mapping
 
@@ -30,6 +31,9 @@ def footnotes(
     yield from _above(search, shown)
     yield from _pareto(search)
     yield from _warm_started(shown)
+    yield from _in_parts(shown)
+    yield from _halted(search, shown)
+    yield from _audited(shown)
     yield from _stopped(search)
     yield from _left_out(shown)
 
@@ -55,8 +59,8 @@ def _be(count: int) -> str:
 
 
 def ended(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Those that have come to an end, whether or not a good one."""
-    return [trial for trial in trials if trial.status not in ("waiting", "running", "paused")]
+    """Those that have come to an end, whether or not a good one, or were halted."""
+    return [trial for trial in trials if trial.halted_at or trial.status not in ("waiting", "running", "paused")]
 
 
 def above_best(search: SearchRecord) -> list[TrialRecord]:
@@ -163,6 +167,25 @@ def _warm_started(shown: Sequence[TrialRecord]) -> Iterator[str]:
         yield f"Begun with what did well in an earlier search: {table.escape(', '.join(told))}."
 
 
+def _halted(search: SearchRecord, shown: Sequence[TrialRecord]) -> Iterator[str]:
+    """Trials that wait at a rung; of those that were stopped there for good, the status tells."""
+    at: dict[int, list[str]] = defaultdict(list)
+    for trial in shown:
+        if trial.status == "paused" and trial.halted_at:
+            at[trial.halted_at].append(trial.id)
+    if at:
+        where = "; ".join(f"{', '.join(ids)} at {at_rung(search, rung)}" for rung, ids in sorted(at.items()))
+        yield f"Paused where others did better, with their state kept so that they can go on: {table.escape(where)}."
+
+
+def _audited(shown: Sequence[TrialRecord]) -> Iterator[str]:
+    if told := [trial.id for trial in shown if trial.audited_at]:
+        yield (
+            f"‡ Halted at a rung, then drawn at random and trained to the end to see whether halting it was right: "
+            f"{table.escape(', '.join(told))}."
+        )
+
+
 def _stopped(search: SearchRecord) -> Iterator[str]:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for trial in (*search.trials, *search.reruns):
@@ -171,6 +194,24 @@ def _stopped(search: SearchRecord) -> Iterator[str]:
     if by_reason:
         lines = [f"- {table.escape(', '.join(ids))} {table.escape(why)}" for why, ids in by_reason.items()]
         yield "Trials that could not go on:\n\n" + "\n".join(lines)
+
+
+def _in_parts(shown: Sequence[TrialRecord]) -> Iterator[str]:
+    by_text: dict[str, list[str]] = defaultdict(list)
+    for trial in shown:
+        if trial.short_of_memory:
+            by_text[in_parts(trial)].append(trial.id)
+    for told, ids in by_text.items():
+        yield f"{table.escape(', '.join(ids))}: {told}."
+
+
+def in_parts(trial: TrialRecord) -> str:
+    """What it means that a trial's batches passed the network in parts, for want of memory."""
+    config = trial.config
+    parts = f"{config.get('micro_batch')} of {config.get('batch_size')} images at a time, since more ran out of memory"
+    if trial.facts.get("trains_batch_norm"):
+        return f"{parts}; BatchNorm learns from so many at once, so this is another config than was asked for"
+    return f"{parts}; gradients add up to those of the whole batch, so only memory changed"
 
 
 def _left_out(shown: Sequence[TrialRecord]) -> Iterator[str]:
@@ -207,6 +248,7 @@ def origin_of(search: SearchRecord) -> Iterator[tuple[str, str]]:
     reruns = len(ended(search.reruns))
     begun = f" of {len(search.reruns)} begun" if reruns < len(search.reruns) else ""
     yield "reruns", f"{reruns}{begun}" if search.reruns else ""
+    yield "features", table.features(search.features)
     yield "precision", table.escape(search.precision)
     yield "latency", _latency_basis(search) if search.model_costs else ""
     yield "test_reads", str(search.test_reads)

@@ -9,7 +9,7 @@ from typing import Any
 from trainable.errors import UserError, nearest
 from tuner.evidence.gathering import Evidence
 from tuner.records import Note, SearchRecord, TrialRecord
-from tuner.report.footnotes import ended
+from tuner.report.footnotes import ended, in_parts
 
 
 def search_facts(search: SearchRecord) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def search_facts(search: SearchRecord) -> dict[str, Any]:
         "sampler": search.sampler,
         "scheduler": dict(search.scheduler),
         "started": search.started,
-        "finished": f"{sum(trial.eligible or trial.status == 'pruned' for trial in search.trials)}/{search.budget}",
+        "finished": f"{sum(_is_through(trial) for trial in search.trials)}/{search.budget}",
         "trials": by_status,
         "best": best.id if best else None,
         "best_value": best.best_value if best else None,
@@ -38,6 +38,11 @@ def search_facts(search: SearchRecord) -> dict[str, Any]:
         "data": dict(search.data),
         "notes": _notes(search.notes),
     }
+
+
+def _is_through(trial: TrialRecord) -> bool:
+    """Whether a search was done with a trial, be it for the time being."""
+    return trial.eligible or trial.status == "pruned" or trial.halted_at is not None
 
 
 def trial_facts(search: SearchRecord, id: str, evidence: Evidence | None = None) -> dict[str, Any]:
@@ -59,6 +64,7 @@ def trial_facts(search: SearchRecord, id: str, evidence: Evidence | None = None)
         "baseline": trial.baseline,
         "rerun": asdict(trial.rerun) if trial.rerun else None,
         "config": dict(trial.config),
+        **({"memory": in_parts(trial)} if trial.short_of_memory else {}),
         "freeze_blocks": trial.freeze_blocks,
         "best_epoch": trial.best_epoch,
         "best_value": trial.best_value,
@@ -69,6 +75,7 @@ def trial_facts(search: SearchRecord, id: str, evidence: Evidence | None = None)
         "seconds": trial.seconds,
         "images_per_second": trial.images_per_second,
         "peak_memory_gib": trial.peak_memory_gib,
+        "features": dict(trial.features),
         "trained_parameters": trial.trained_parameters,
         "total_parameters": trial.total_parameters,
         "notes": _notes(note for note in search.notes if note.trial == trial.id),

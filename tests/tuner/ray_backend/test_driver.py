@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from search_spaces.axes import Value
 from search_spaces.space import load_space
 from trainable.metrics import parse_objective
 from tuner.ray_backend import driver as driver_module
+from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.driver import Driver, search_driver
 from tuner.ray_backend.sampler import PastTrial
 from tuner.ray_backend.worker import Assignment
@@ -72,7 +72,7 @@ def make_driver(store: Store, make_space: MakeSpace) -> MakeDriver:
 
     def make(
         trials: int = 10,
-        deadline: float | None = None,
+        allowance: Allowance | None = None,
         **sections: Any,
     ) -> Driver:
         space = load_space(make_space(**sections))
@@ -84,8 +84,9 @@ def make_driver(store: Store, make_space: MakeSpace) -> MakeDriver:
             assignment,
             trials=trials,
             seed=0,
-            deadline=deadline,
+            allowance=allowance or Allowance(),
             weights_sha256={},
+            split_sizes={"train": 28, "val": 6},
         )
 
     return make
@@ -105,6 +106,7 @@ def report(epoch: float, value: float, best: float | None = None, status: str = 
         "per_label": {"red": {"f2": value}},
         "labels_left_out": [],
         "thresholds": [0.5],
+        "node": "here",
     }
 
 
@@ -202,15 +204,12 @@ def test_asking_ends_with_the_grid(make_driver: MakeDriver) -> None:
     assert not driver.cut_short
 
 
-def test_the_deadline_stops_asking_and_pauses_what_runs(
-    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_deadline_stops_asking_and_pauses_what_runs(make_driver: MakeDriver) -> None:
     now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    driver = make_driver(deadline=200.0)
+    driver = make_driver(allowance=Allowance(hours=1, clock=lambda: now))
     trial = asked(driver)
     assert not driver.report(trial, report(1, 0.5))
-    now = 200.0
+    now = 3700.0
     assert not driver.cut_short
     assert driver.report(trial, report(2, 0.6))
     assert driver.stopped_early(trial) == "paused"
@@ -218,14 +217,11 @@ def test_the_deadline_stops_asking_and_pauses_what_runs(
     assert driver.cut_short
 
 
-def test_a_deadline_after_the_last_trial_cuts_nothing_short(
-    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deadline_after_the_last_trial_cuts_nothing_short(make_driver: MakeDriver) -> None:
     now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    driver = make_driver(trials=1, deadline=200.0)
+    driver = make_driver(trials=1, allowance=Allowance(hours=1, clock=lambda: now))
     trial = asked(driver)
-    now = 300.0
+    now = 3800.0
     assert driver.report(trial, report(2, 0.5, status="complete"))
     assert driver.ask() is None
     assert not driver.cut_short
@@ -267,6 +263,49 @@ def test_a_report_is_taken_in_once(make_driver: MakeDriver, store: Store, sample
         driver.report(trial, report(epoch, 0.5))
     assert [event["epoch"] for event in store.events() if event["kind"] == "epoch"] == [0.25, 0.5, 1, 2]
     assert len([told for told in sampler.told if told[0] == "report"]) == 4
+
+
+def test_a_trial_that_ran_out_of_memory_begins_anew_with_less(
+    make_driver: MakeDriver, store: Store, sampler: SpySampler
+) -> None:
+    driver = make_driver()
+    trial = asked(driver)
+    driver.report(trial, report(1, 0.5))
+    driver.short_of_memory(trial, None)
+    driver.report(trial, report(1, 0.5))  # told again
+    driver.short_of_memory(trial, 6, trains_batch_norm=True)
+    driver.report(trial, report(1, 0.25))
+    driver.end(trial, "complete")
+    told = ["trial_started", "epoch", "trial_resumed", "trial_resumed", "epoch", "trial_ended"]
+    assert [kind for kind, _ in kinds(store)] == told
+    record = replay(store.events()).trials[0]
+    assert (record.config["micro_batch"], record.best_value) == (6, 0.25)
+    assert sampler.told[-1] == ("tell", trial, "complete", 0.25)
+
+
+def test_a_promoted_trial_keeps_its_micro_batch(make_driver: MakeDriver) -> None:
+    driver = make_driver(scheduler={"kind": "one_epoch", "keep": 1}, fixed=LONG, trials=2)
+    driver.report(asked(driver), report(1, 0.9))
+    trial = asked(driver)
+    driver.short_of_memory(trial, 6)
+    halt(driver, trial, 1, 0.5)
+    promoted = driver.ask()
+    assert promoted is not None
+    assert (promoted.trial, promoted.config.micro_batch) == (trial, 6)
+
+
+def test_a_trial_that_was_crowded_out_is_handed_out_again_before_others(make_driver: MakeDriver, store: Store) -> None:
+    driver = make_driver(trials=3)
+    first, second = asked(driver), asked(driver)
+    driver.report(second, report(1, 0.5))
+    driver.crowded_out(second)
+    assert set(driver.running) == {first}
+    assert asked(driver) == second
+    assert kinds(store)[-1] == ("trial_resumed", second)
+    driver.crowded_out(second)
+    driver.pause()
+    assert not driver.running
+    assert [trial.status for trial in replay(store.events()).trials] == ["paused", "paused"]
 
 
 def test_a_trial_that_has_ended_does_not_go_on(make_driver: MakeDriver, store: Store) -> None:
@@ -395,27 +434,58 @@ def test_a_trial_goes_on_to_the_last_epoch_from_the_last_rung(make_driver: MakeD
 
 
 def test_a_pruned_trial_tells_its_rung_and_one_that_ran_out_of_time_has_none(
-    make_driver: MakeDriver, store: Store, monkeypatch: pytest.MonkeyPatch
+    make_driver: MakeDriver, store: Store
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    driver = make_driver(scheduler=ASHA, fixed=LONG, deadline=200.0)
+    driver = make_driver(scheduler=ASHA, fixed=LONG, allowance=Allowance(hours=1, clock=lambda: now))
     baseline, bad = asked(driver), asked(driver)
     driver.report(baseline, report(2, 0.9))
     driver.report(baseline, report(3, 0.9))
     assert driver.report(bad, report(2, 0.1))
     driver.end(bad, driver.stopped_early(bad))
-    now = 300.0
+    now = 3800.0
     assert halt(driver, baseline, 4, 0.9) == "paused"
     assert [trial.facts.get("rung") for trial in replay(store.events()).trials] == [None, 2]
 
 
-def test_a_deadline_keeps_paused_trials_from_going_on(make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deadline_keeps_paused_trials_from_going_on(make_driver: MakeDriver) -> None:
     now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    driver = make_driver(scheduler={"kind": "one_epoch", "keep": 1}, fixed=LONG, trials=2, deadline=200.0)
+    driver = make_driver(
+        scheduler={"kind": "one_epoch", "keep": 1},
+        fixed=LONG,
+        trials=2,
+        allowance=Allowance(hours=1, clock=lambda: now),
+    )
     driver.report(asked(driver), report(1, 0.9))
     halt(driver, asked(driver), 1, 0.5)
-    now = 300.0
+    now = 3800.0
     assert driver.ask() is None
     assert driver.cut_short
+
+
+def test_gpu_hours_are_held_to_within_an_epoch_of_each_running_trial(make_driver: MakeDriver, store: Store) -> None:
+    now = 0.0
+    driver = make_driver(allowance=Allowance(gpu_hours=3, gpus_of=lambda _: 1.0, clock=lambda: now))
+    first, second = asked(driver), asked(driver)
+    now = 3600.0  # two GPU hours
+    assert not driver.report(first, report(1, 0.5))
+    assert not driver.report(second, report(1, 0.5))
+    now = 5400.0  # three
+    assert driver.report(first, report(2, 0.6))
+    driver.end(first, driver.stopped_early(first))
+    assert driver.ask() is None
+    assert driver.report(second, report(2, 0.6))
+    driver.end(second, driver.stopped_early(second))
+    assert driver.cut_short
+    assert [trial.status for trial in replay(store.events()).trials] == ["paused", "paused"]
+
+
+def test_the_rest_of_a_search_has_what_is_left_of_its_gpu_hours(make_driver: MakeDriver) -> None:
+    now = 0.0
+    allowance = Allowance(gpu_hours=1, gpus_of=lambda _: 1.0, clock=lambda: now)
+    driver = make_driver(trials=1, allowance=allowance)
+    trial = asked(driver)
+    now = 7200.0
+    assert driver.report(trial, report(2, 0.5, status="complete"))
+    driver.end(trial, "complete")
+    assert make_driver(trials=1, allowance=allowance).ask() is None

@@ -123,7 +123,7 @@ def test_results_go_to_what_was_asked() -> None:
     proposals.report("t0002", 1, 0.5, "here")
     proposals.tell("t0002", "paused", 0.5)
     proposals.resume("t0002")
-    assert asked.told == [("report", "t0003", 1, 0.5), ("tell", "t0003", "paused", 0.5), ("resume", "t0003")]
+    assert asked.told == [("report", "t0003", 1, 0.5, "here"), ("tell", "t0003", "paused", 0.5), ("resume", "t0003")]
 
 
 def test_what_depends_on_results_is_not_asked_for_ahead() -> None:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from small_trials import small_config
 
 from trainable.config import parse_config
-from tuner.ray_backend.resources import EIGHTHS, GpuShares, MemoryKey, Peaks, fit, memory_key, share_of_gpu
+from tuner.ray_backend.resources import (
+    EIGHTHS,
+    GpuShares,
+    MemoryKey,
+    Peaks,
+    fit,
+    memory_key,
+    share_of_gpu,
+    tensors_share,
+)
 
 KEY = MemoryKey("resnet18", "fp32", 224, 32, 3)
 
@@ -38,6 +47,12 @@ def test_as_many_trials_share_a_gpu_as_add_up_to_one(eighths: list[int]) -> None
     assert fit(shares, 1) == (sum(eighths) <= EIGHTHS)
     assert fit(shares, len(shares))
     assert not fit([*shares, 1 / EIGHTHS], 0)
+
+
+def test_what_torch_may_take_of_a_share_leaves_room_for_the_context() -> None:
+    assert tensors_share(0.125, 24) == pytest.approx(0.125 - 0.6 / 24)
+    assert tensors_share(0.125, 2) == 0
+    assert tensors_share(1.0, 24) == 1
 
 
 def test_a_share_lies_on_one_gpu() -> None:

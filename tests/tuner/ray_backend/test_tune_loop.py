@@ -19,7 +19,7 @@ from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.tune_loop import Slots, _Asker, _id, _Interruption, _Reporter, ray_session
-from tuner.ray_backend.worker import Assignment
+from tuner.ray_backend.worker import Assignment, TrialActor
 
 SetCluster = Callable[..., None]
 
@@ -55,7 +55,20 @@ def test_as_many_trials_as_fit(
     resources: dict[str, Any], there: dict[str, float], count: int, cluster: SetCluster
 ) -> None:
     cluster(**there)
-    assert Slots(Resources(**resources)).count == count
+    assert at_once(Slots(Resources(**resources))) == count
+
+
+def at_once(slots: Slots, **fields: Any) -> int:
+    """How many trials of a config are handed out while none ends."""
+    running: list[str] = []
+    while slots.room(running):
+        running.append(f"t{len(running) + 1:04}")
+        slots.take(proposal(running[-1], **fields))
+    return len(running)
+
+
+def proposal(trial: str, **fields: Any) -> Proposal:
+    return Proposal(trial, parse_config({"backbone": "resnet18", **fields}), ASSIGNMENT)
 
 
 def test_a_gpu_is_taken_where_there_is_one(cluster: SetCluster) -> None:
@@ -69,9 +82,32 @@ def test_slots_follow_the_cluster(cluster: SetCluster) -> None:
     cluster(CPU=4.0)
     slots = Slots(Resources())
     cluster(CPU=8.0)
-    assert slots.count == 8
+    assert at_once(slots) == 8
     cluster()
-    assert slots.count == 1
+    assert at_once(slots) == 1
+
+
+def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -> None:
+    cluster(CPU=64.0, GPU=2.0)
+    slots = Slots(Resources())
+    assert at_once(slots) == 2
+    small, large = proposal("t0001", freeze="all"), proposal("t0002", freeze=0)
+    slots.learn(small, {"peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
+    slots.learn(large, {"peak_memory_gib": 15.0, "gpu_memory_gib": 24.0})
+    assert (slots.take(small)["gpu"], slots.take(large)["gpu"]) == (0.125, 0.875)
+    assert at_once(slots, freeze="all") == 16
+    assert at_once(slots, freeze=0) == 3  # the third waits, and with it whoever comes after
+    slots.leave_alone("t0001")
+    assert slots.take(small)["gpu"] == 1
+
+
+def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
+    cluster(CPU=64.0, GPU=2.0)
+    slots = Slots(Resources(gpus_per_trial=0.5))
+    slots.learn(proposal("t0001"), {"peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
+    slots.leave_alone("t0001")
+    assert slots.take(proposal("t0001")) == {"cpu": 1, "gpu": 0.5}
+    assert at_once(slots) == 4
 
 
 @pytest.mark.parametrize(
@@ -107,7 +143,7 @@ class FakeDriver:
     """Stops trials whose value is below a half; tells what it was told."""
 
     asks: int = 3
-    running: dict[str, object] = field(default_factory=dict)
+    running: dict[str, Any] = field(default_factory=dict)
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
     def ask(self) -> Proposal | None:
@@ -115,8 +151,9 @@ class FakeDriver:
             return None
         self.asks -= 1
         trial = f"t{len(self.running) + 1:04}"
-        self.running[trial] = object()
-        return Proposal(trial, parse_config({"backbone": "resnet18"}), ASSIGNMENT)
+        found = proposal(trial)
+        self.running[trial] = SimpleNamespace(proposal=found)
+        return found
 
     def report(self, trial: str, report: Mapping[str, Any]) -> bool:
         self.told.append(("report", trial, report["epoch"]))
@@ -128,6 +165,12 @@ class FakeDriver:
     def retry(self, trial: str) -> None:
         self.told.append(("retry", trial))
 
+    def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:
+        self.told.append(("short_of_memory", trial, micro_batch, facts))
+
+    def crowded_out(self, trial: str) -> None:
+        self.told.append(("crowded_out", trial))
+
     def stopped_early(self, trial: str) -> str:  # noqa: ARG002
         return "pruned"
 
@@ -138,8 +181,11 @@ def driver() -> Any:
 
 
 @pytest.fixture
-def reporter(driver: Any) -> _Reporter:
-    return _Reporter(driver)
+def reporter(driver: Any, cluster: SetCluster) -> _Reporter:
+    """Of a driver whose trial t0001 runs."""
+    cluster(CPU=2.0)
+    driver.ask()
+    return _Reporter(driver, Slots(Resources()))
 
 
 def tune_trial(error: Exception | None = None) -> Any:
@@ -160,6 +206,7 @@ def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetClus
     assert first["trial"] == "t0001"
     assert json.loads(json.dumps(first)) == first
     assert Assignment(**first["assignment"]) == ASSIGNMENT
+    assert first["resources"] == TrialActor.default_resource_request(first) == {"cpu": 1, "gpu": 0}
     assert asker.suggest("b")["trial"] == "t0002"
     assert asker.suggest("c") is None
     driver.running.clear()
@@ -226,6 +273,24 @@ def test_a_dead_worker_s_trial_is_taken_up_again(driver: Any, reporter: _Reporte
     trial.status = trial.ERROR  # what Tune makes of it before it queues it again
     reporter.on_trial_error(None, trial)
     assert driver.told == [("retry", "t0001")]
+
+
+def test_a_process_that_takes_up_a_trial_again_passes_as_few_images_at_once(driver: Any, reporter: _Reporter) -> None:
+    trial = tune_trial()
+    trial.config["config"] = {"batch_size": 12, "micro_batch": None}
+    trial.set_config = lambda config: setattr(trial, "config", config)
+    for less in ({"micro_batch": None}, {"micro_batch": 6, "trains_batch_norm": True}):
+        assert reporter.on_trial_result(None, trial, {"short_of_memory": json.dumps(less)}) == TrialScheduler.CONTINUE
+    assert driver.told == [
+        ("short_of_memory", "t0001", None, {}),
+        ("short_of_memory", "t0001", 6, {"trains_batch_norm": True}),
+    ]
+    assert trial.config["config"] == {"batch_size": 12, "micro_batch": 6}
+
+
+def test_a_trial_that_was_short_of_memory_on_its_share_has_not_ended(driver: Any, reporter: _Reporter) -> None:
+    reporter.on_trial_complete(None, tune_trial(), {"crowded_out": True, "done": True})
+    assert driver.told == [("crowded_out", "t0001")]
 
 
 def test_an_interruption_stops_all() -> None:

@@ -39,7 +39,7 @@ def actor() -> TrialActor:
 
 def given(assignment: Assignment, trial: str = "t0001", **fields: Any) -> dict[str, Any]:
     config = small_config(**fields).model_dump(mode="json")
-    return {"trial": trial, "config": config, "assignment": asdict(assignment)}
+    return {"trial": trial, "config": config, "assignment": asdict(assignment), "resources": {"cpu": 1, "gpu": 0}}
 
 
 def stepped(actor: TrialActor) -> list[dict[str, Any]]:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from trainable.errors import UserError
 from tuner.records import SearchRecord
 from tuner.replay import replay
+from tuner.report.footnotes import footnotes
 from tuner.report.shown import search_facts, trial_facts
 
 
@@ -28,6 +30,17 @@ def test_a_trial_in_facts(search: SearchRecord) -> None:
     assert facts["config"]["backbone"] == "lite0"
     assert json.loads(json.dumps(facts)) == facts
     assert trial_facts(search, "t0003")["error"].startswith("CUDA")
+
+
+def test_batches_in_parts_are_told_of(events: list[dict[str, Any]]) -> None:
+    assert "memory" not in trial_facts(replay(events), "t0001")
+    short = {"kind": "trial_resumed", "trial": "t0001", "reason": "out of memory", "micro_batch": 8}
+    events.insert(2, short | {"trains_batch_norm": True})
+    assert "another config than was asked for" in trial_facts(replay(events), "t0001")["memory"]
+    (told,) = (text for text in footnotes(replay(events), None, replay(events).trials) if "at a time" in text)
+    assert told.startswith("t0001: 8 of ")
+    events[2] = short
+    assert "only memory changed" in trial_facts(replay(events), "t0001")["memory"]
 
 
 def test_facts_before_anything_has_happened(make_search: Callable[..., SearchRecord]) -> None:
