@@ -4,8 +4,8 @@
     python -m benchmarks.record_curves fluent data/fluent [--results results/curves]
 
 Runs benchmarks/curves/space.yaml by `tuner search` on one worker, every trial to its last epoch, and writes what the
-search's log tells to benchmarks/curves/SET.json. A search that was interrupted goes on; one that is finished is only
-converted. The pictures, the split, the seed and one thread make the values; the seconds are this machine's.
+search's log tells to benchmarks/curves/SET.json. A search that is in --results already is only read. Pictures, split,
+seed and one thread make the values; the seconds are this machine's.
 
 Stamps is held out: no grace, factor or rule of any scheduler was or is to be chosen by its curves. They only confirm.
 """
@@ -32,19 +32,17 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="what `python benchmarks/datasets.py SET DATA` made")
     parser.add_argument("--results", type=Path, default=Path("results/curves"), help="folder of the searches")
     arguments = parser.parse_args()
-    if (arguments.results / arguments.name).exists():
-        run_tuner("resume", arguments.name, "--results", arguments.results)
-    else:
-        to = ("--name", arguments.name, "--results", arguments.results)
-        run_tuner("search", SPACE, "--data", arguments.data, *to, "--workers", "1", "--top", "1")
+    if not (arguments.results / arguments.name).exists():
+        search(arguments.name, arguments.data, arguments.results)
     grid = as_grid(Store.open(arguments.name, arguments.results).record(), held_out=arguments.name == HELD_OUT)
     written = CURVES / f"{arguments.name}.json"
     write_grid(grid, written)
     print(f"{len(grid.trials)} curves in {written}")
 
 
-def run_tuner(*arguments: str | Path) -> None:
-    subprocess.run((sys.executable, "-m", "tuner.cli", *arguments), check=True)
+def search(name: str, data: Path, results: Path) -> None:
+    options = ("--data", data, "--name", name, "--results", results, "--workers", "1", "--top", "1")
+    subprocess.run((sys.executable, "-m", "tuner.cli", "search", SPACE, *options), check=True)
 
 
 def as_grid(record: SearchRecord, *, held_out: bool) -> Grid:
