@@ -34,7 +34,7 @@ def rung_levels(grace_epochs: float, reduction_factor: float, max_epochs: float)
     levels = []
     level = grace_epochs
     while level < max_epochs:
-        levels.append(level)
+        levels.append(round(level, 9))  # three times 0.1 is a little more than 0.3
         level *= reduction_factor
     return tuple(levels)
 

@@ -100,6 +100,8 @@ class SearchConfig(Strict):
     """keys the sampler"""
     top_k: Annotated[int, Field(ge=1)] = 3
     """best configs that are written to top/ and scored on test"""
+    audit: Annotated[int, Field(ge=0)] = 0
+    """halted trials, drawn at random, that are trained to their end: was halving safe?"""
     reruns: Reruns = Reruns()
     references: tuple[str, ...] = ()
     """scores of other models that stand in the table, such as `best ML model: accuracy=0.96`"""

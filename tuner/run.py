@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.document import write_yaml
 from search_spaces.schedulers import NoScheduler
 from search_spaces.space import Space
+from trainable.config import parse_config
 from trainable.data.splits import write_splits
+from trainable.errors import UserError
 from trainable.metrics import Objective
 from trainable.plugins import loaded_plugins
 from trainable.weights import Weights
 from tuner.closing import score_at_the_end, write_report
 from tuner.config import SearchConfig
 from tuner.evidence.gathering import Gatherer
+from tuner.evidence.halted import draw_halted, halted_trials
 from tuner.given_reference import parse_references
+from tuner.limits import Feasible, prove_limits
 from tuner.plugins import plugin_hashes
 from tuner.preparation import PreparedData
 from tuner.provenance import git_commit, versions
@@ -29,9 +33,13 @@ from tuner.records import Reference
 from tuner.replay import replay
 from tuner.report.writer import OutputWriter
 from tuner.reruns import plan_reruns, prove_reruns, write_rerun_splits
+from tuner.sharing import shared_depths
 from tuner.store import Event, Store, write_atomically
+from tuner.warm_start import WarmStart, warm_start
 
 if TYPE_CHECKING:
+    from tuner.ray_backend.allowance import Allowance
+    from tuner.ray_backend.proposals import Proposal
     from tuner.ray_backend.tune_loop import Slots
     from tuner.ray_backend.worker import Assignment
 
@@ -48,6 +56,8 @@ class ProvedSearch:
     data: PreparedData
     weights: dict[str, Weights]
     references: tuple[Reference, ...]
+    feasible: Feasible
+    warm: WarmStart
     overrides: tuple[str, ...] = ()
 
     @property
@@ -66,29 +76,71 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         UserError: a mistake in space, data or options, or a search of this name exists; nothing has been written.
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
     """
-    Store.require_free(config.results, config.name)
-    references = parse_references(config.references)
-    found = prove_all(config.space, config.data, download=not config.offline, overrides=config.overrides)
-    assert found.data is not None  # data were given
-    assert found.reading is not None
-    prove_reruns(config.reruns, found.data.rows, found.data.labels, found.reading.data_seed)
-    config = config.model_copy(update={"data": found.reading})
-    proved = ProvedSearch(config, found.space, found.objective, found.data, found.weights, references, found.overrides)
+    proved = _prove(config)
     # Ray and torch take seconds to import: not before there is something to run
     from tuner.ray_backend.tune_loop import Slots, ray_session
 
     with ray_session(), _interruptible() as interrupted:  # in this order: Ray sets a SIGTERM handler of its own
         slots = Slots(config.resources)
+        allowance = _allowance(proved, slots)
         store = Store.create(config.results, config.name)
         with store.lock():
             _write_inputs(store, proved)
             gatherer = Gatherer(store)
             with _followed(store, proved, gatherer, listeners):
-                _run(store, proved, slots, interrupted)
+                _run(store, proved, slots, allowance, interrupted)
             write_report(store, proved.space, config.top_k, gatherer)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store
+
+
+def _prove(config: SearchConfig) -> ProvedSearch:
+    Store.require_free(config.results, config.name)
+    references = parse_references(config.references)
+    found = prove_all(config.space, config.data, download=not config.offline, overrides=config.overrides)
+    assert found.data is not None  # data were given
+    assert found.reading is not None
+    if config.audit and found.space.scheduler.kind == "none":
+        raise UserError(f"--audit {config.audit}: the space has scheduler: none, under which no trial is halted")
+    prove_reruns(config.reruns, found.data.rows, found.data.labels, found.reading.data_seed)
+    feasible = prove_limits(found.space, len(found.data.labels), config.resources.threads_per_trial)
+    warm = WarmStart()
+    if config.warm_start is not None:
+        warm = warm_start(
+            found.space,
+            config.warm_start,
+            config.results,
+            config.warm_start_top,
+            data_hash=found.data.hash,
+            breach=feasible.breach,
+        )
+    return ProvedSearch(
+        config.model_copy(update={"data": found.reading}),
+        found.space,
+        found.objective,
+        found.data,
+        found.weights,
+        references,
+        feasible,
+        warm,
+        found.overrides,
+    )
+
+
+def _allowance(proved: ProvedSearch, slots: Slots) -> Allowance:
+    """How long the search may take, from now on.
+
+    Raises:
+        UserError: GPU time is limited where trials have no GPU.
+    """
+    from tuner.ray_backend.allowance import Allowance
+
+    hours = proved.config.hours or proved.space.budget.hours
+    gpu_hours = proved.config.gpu_hours or proved.space.budget.gpu_hours
+    if gpu_hours and not slots.gpus:
+        raise UserError(f"gpu_hours {gpu_hours:g}: no trial has a GPU here; limit the time with --hours")
+    return Allowance(hours, gpu_hours, slots.gpus_of) if gpu_hours else Allowance(hours)
 
 
 def _write_inputs(store: Store, proved: ProvedSearch) -> None:
@@ -129,15 +181,15 @@ def _data_facts(proved: ProvedSearch) -> dict[str, Any]:
     }
 
 
-def _run(store: Store, proved: ProvedSearch, slots: Slots, interrupted: threading.Event) -> None:
+def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance, interrupted: threading.Event) -> None:
     from tuner.ray_backend.driver import search_driver
     from tuner.ray_backend.tune_loop import run_trials
 
-    hours = proved.config.hours or proved.space.budget.hours
-    deadline = time.monotonic() + hours * 3600 if hours else None
     assignment = _assignment(store, proved)
     store.append("search_started", **_start_facts(proved))
-    for text in filter(None, (proved.space.notes, proved.config.notes)):
+    for cost in proved.feasible.costs:
+        store.append("model_measured", **asdict(cost))
+    for text in filter(None, (proved.space.notes, proved.config.notes, *proved.feasible.never, *proved.warm.notes)):
         store.append("note", text=text)
     for reference in proved.references:
         store.append("reference_scored", **asdict(reference))
@@ -150,19 +202,24 @@ def _run(store: Store, proved: ProvedSearch, slots: Slots, interrupted: threadin
             assignment,
             trials=proved.trials,
             seed=proved.config.seed,
-            deadline=deadline,
+            allowance=allowance,
             weights_sha256=_sha256s(proved),
+            split_sizes=proved.data.split_sizes,
+            warm=proved.warm.trials,
+            breach=proved.feasible.breach,
         )
         run_trials(driver, slots, store.ray / "trials", interrupted)
         cut_short = driver.cut_short
         if not interrupted.is_set() and not cut_short:
-            cut_short = _rerun_best(store, proved, assignment, slots, interrupted, deadline)
+            cut_short = _audit(store, proved, assignment, slots, interrupted, allowance)
+        if not interrupted.is_set() and not cut_short:
+            cut_short = _rerun_best(store, proved, assignment, slots, interrupted, allowance)
         if not interrupted.is_set():
             score_at_the_end(store, proved.space.baseline_config(), assignment, slots, interrupted, proved.config.top_k)
         if interrupted.is_set():
             status, reason = "stopped", "interrupted"
         elif cut_short:
-            status, reason = "stopped", f"{hours:g} hours are over"
+            status, reason = "stopped", allowance.used_up
     except KeyboardInterrupt:
         status, reason = "stopped", "interrupted twice"
         raise
@@ -173,19 +230,46 @@ def _run(store: Store, proved: ProvedSearch, slots: Slots, interrupted: threadin
         store.append("search_ended", status=status, reason=reason)
 
 
+def _audit(
+    store: Store,
+    proved: ProvedSearch,
+    assignment: Assignment,
+    slots: Slots,
+    interrupted: threading.Event,
+    allowance: Allowance,
+) -> bool:
+    """Train some of the halted trials to their end, as the options say; whether the allowance cut that short."""
+    from tuner.ray_backend.proposals import GoesOn, Proposal
+
+    if not proved.config.audit:
+        return False
+    search = replay(store.events())
+    proposals = [
+        Proposal(
+            trial.id,
+            parse_config(trial.config),
+            assignment,
+            goes_on=GoesOn(trial.epochs_run, {"reason": "drawn for the audit", "audit": trial.halted_at}),
+        )
+        for trial in draw_halted(search, proved.config.audit, proved.config.seed)
+    ]
+    cut_short = _run_listed(store, proved, proposals, "audit", slots, interrupted, allowance)
+    for trial in halted_trials(store.record()):
+        if trial.status == "pruned":
+            _last(store, trial.id).unlink(missing_ok=True)
+    return cut_short
+
+
 def _rerun_best(
     store: Store,
     proved: ProvedSearch,
     assignment: Assignment,
     slots: Slots,
     interrupted: threading.Event,
-    deadline: float | None,
+    allowance: Allowance,
 ) -> bool:
-    """Train the best configs again, as the options say; whether the deadline cut that short."""
-    from tuner.ray_backend.driver import Driver
-    from tuner.ray_backend.halving.protocol import NoHalving
-    from tuner.ray_backend.proposals import ListedTrials, Proposal
-    from tuner.ray_backend.tune_loop import run_trials
+    """Train the best configs again, as the options say; whether the allowance cut that short."""
+    from tuner.ray_backend.proposals import Proposal
 
     wanted, search = proved.config.reruns, replay(store.events())
     planned = plan_reruns(search, wanted, proved.config.top_k, assignment.data_seed)
@@ -202,8 +286,26 @@ def _rerun_best(
         )
         for number, again in enumerate(planned, start=began)
     ]
-    driver = Driver(store, ListedTrials(proposals), NoHalving(), deadline=deadline, weights_sha256=_sha256s(proved))
-    run_trials(driver, slots, store.ray / "reruns", interrupted)
+    return _run_listed(store, proved, proposals, "reruns", slots, interrupted, allowance)
+
+
+def _run_listed(
+    store: Store,
+    proved: ProvedSearch,
+    proposals: Sequence[Proposal],
+    folder: str,
+    slots: Slots,
+    interrupted: threading.Event,
+    allowance: Allowance,
+) -> bool:
+    """Run trials that are known beforehand, to their end; whether the allowance cut that short."""
+    from tuner.ray_backend.driver import Driver
+    from tuner.ray_backend.halving.protocol import NoHalving
+    from tuner.ray_backend.proposals import ListedTrials
+    from tuner.ray_backend.tune_loop import run_trials
+
+    driver = Driver(store, ListedTrials(proposals), NoHalving(), allowance=allowance, weights_sha256=_sha256s(proved))
+    run_trials(driver, slots, store.ray / folder, interrupted)
     return driver.cut_short
 
 
@@ -234,6 +336,8 @@ def _start_facts(proved: ProvedSearch) -> dict[str, Any]:
         "git": git_commit(),
         "precision": "fp32",
         "baseline": space.baseline_config().model_dump(mode="json"),
+        "limits": space.limits.model_dump(exclude_none=True),
+        "never_trained": proved.feasible.never,
     }
 
 
@@ -252,6 +356,9 @@ def _assignment(store: Store, proved: ProvedSearch) -> Assignment:
         threads=proved.config.resources.threads_per_trial,
         plugins={plugin.name: plugin.source for plugin in loaded_plugins()},
         patience_from_epoch=0 if isinstance(scheduler, NoScheduler) else scheduler.grace_epochs,
+        rungs=list(scheduler.rungs(proved.space.baseline_config().epochs)),
+        trials=proved.trials,
+        depths=shared_depths(proved.space),
     )
 
 
@@ -260,10 +367,12 @@ def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners:
     """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
     from tuner.ray_backend.study import StudyMirror
 
+    kept = ("paused", "pruned") if proved.config.audit else ("paused",)
+
     def drop_last(event: Event) -> None:
-        if event["kind"] == "trial_ended" and event["status"] != "paused":
+        if event["kind"] == "trial_ended" and event["status"] not in kept:
             # with the optimiser's state it is the largest file of a trial, and only a trial that goes on needs it
-            (store.checkpoints(event["trial"]) / "last.pt").unlink(missing_ok=True)
+            _last(store, event["trial"]).unlink(missing_ok=True)
 
     writer, mirror = OutputWriter(store, proved.config.top_k, gatherer), StudyMirror(store.study_db, proved.space)
     writer.start()
@@ -275,6 +384,11 @@ def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners:
         store.listeners.clear()
         mirror.close()
         writer.close()
+
+
+def _last(store: Store, trial: str) -> Path:
+    """A trial's state after its last epoch."""
+    return store.checkpoints(trial) / "last.pt"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ def test_levels_grow_by_the_factor_and_stay_below_the_horizon() -> None:
     assert rung_levels(1, 3, 27) == (1, 3, 9)
     assert rung_levels(0.5, 2, 4) == (0.5, 1, 2)
     assert rung_levels(1, 3, 1) == ()
+    assert rung_levels(0.1, 3, 1) == (0.1, 0.3, 0.9)
 
 
 @pytest.mark.parametrize(("grace_epochs", "factor"), [(0, 3), (1, 1)])

@@ -43,6 +43,7 @@ def search(
     warm_start_top: Annotated[int, typer.Option(help="how many of them")] = 5,
     seed: Annotated[int, typer.Option(help="keys the sampler")] = 0,
     top: Annotated[int, typer.Option("--top", help="best trials written to top/ and scored on test")] = 3,
+    audit: Annotated[int, typer.Option(help="train so many halted trials on: was halving safe?")] = 0,
     repeats: Annotated[
         int | None, typer.Option(help="train the best and the baseline again with so many seeds")
     ] = None,
@@ -93,6 +94,7 @@ def search(
         warm_start_top=warm_start_top,
         seed=seed,
         top_k=top,
+        audit=audit,
         reruns={
             "repeats": repeats,
             "resplit": resplit,

@@ -102,12 +102,15 @@ def scored_on_test(record: SearchRecord) -> list[OnTest]:
 
 
 def endings(record: SearchRecord) -> dict[str, list[str]]:
-    """`complete`, `early_stopped`, `pruned`, `diverged`, `failed` or another status -> trials, those without any out.
+    """`complete`, `early_stopped`, `pruned`, `halted`, `diverged`, `failed` or another status -> trials, those without
+    any out.
 
-    A trial diverged when its objective could no longer be computed.
+    A trial diverged when its objective could no longer be computed; it is halted where it is paused at a rung.
     """
-    found: dict[str, list[str]] = {"complete": [], "early_stopped": [], "pruned": [], "diverged": [], "failed": []}
+    order = ("complete", "early_stopped", "pruned", "halted", "diverged", "failed")
+    found: dict[str, list[str]] = {ending: [] for ending in order}
     for trial in record.trials:
         diverged = trial.status == "pruned" and (trial.error or (trial.epochs and trial.epochs[-1].value is None))
-        found.setdefault("diverged" if diverged else trial.status, []).append(trial.id)
+        halted = trial.status == "paused" and trial.halted_at
+        found.setdefault("diverged" if diverged else "halted" if halted else trial.status, []).append(trial.id)
     return {status: trials for status, trials in found.items() if trials}

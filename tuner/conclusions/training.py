@@ -94,5 +94,6 @@ _ENDINGS = {
     "complete": "trained for all their epochs",
     "early_stopped": "ended by patience",
     "pruned": "stopped early for doing worse than others",
+    "halted": "paused early for doing worse than others",
     "diverged": "diverged",
 }

@@ -13,6 +13,7 @@ from typing import Any
 from tuner.evidence.gathering import Evidence
 from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
+from tuner.report.audited import audit_section
 from tuner.report.footnotes import above_best, footnotes, origin_of
 from tuner.report.pareto import latencies_differ, pareto_front
 from tuner.report.sections import more_data, repeated, verdict, worth
@@ -97,7 +98,7 @@ def to_markdown(
         plots: pictures to show at the end, as paths from where the Markdown will be
     """
     parts = _table_and_footnotes(search, evidence, top, extra or {})
-    parts += [*worth(search, evidence), *repeated(search), *more_data(search, evidence)]
+    parts += [*worth(search, evidence), *repeated(search), *more_data(search, evidence), *audit_section(search)]
     parts += [conclusions.strip()] * bool(conclusions.strip())
     parts.append("## How it was made")
     parts.append("\n".join(f"- {name}: {text}" for name, text in origin_of(search) if text))
@@ -278,7 +279,7 @@ def _markdown_table(
         row += [table.metric(entry.test.get(search.metric))] * tested
         row += [_latency_cell(search, entry)] * timed
         row += ["" if entry.seconds is None else f"{entry.seconds:.0f}"]
-        row += [entry.status if isinstance(entry, TrialRecord) else "reference"]
+        row += [_status_cell(entry)]
         cells.append([*row, *(texts.get(name_of(entry), "") for texts in extra.values())])
     return table.table(headers, cells)
 
@@ -293,6 +294,12 @@ def _place(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, 
     rank = (evidence.ranks if evidence else search.ranks()).get(trial.id)
     place = "†" if trial.id in above else "" if rank is None else str(rank)
     return place + "=" * (evidence is not None and trial.id in evidence.tied)
+
+
+def _status_cell(entry: Entry) -> str:
+    if isinstance(entry, Reference):
+        return "reference"
+    return entry.status + "‡" * (entry.audited_at is not None)
 
 
 def _val(entry: Entry) -> Mapping[str, float]:

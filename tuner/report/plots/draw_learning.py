@@ -25,7 +25,7 @@ _FEW_EPOCHS = 3
 
 
 def draw_learning_curves(numbers: LearningCurves) -> Figure:
-    """The top trials in colour and named at their ends, all others grey, with the rungs of ASHA."""
+    """The top trials in colour and named at their ends, all others grey, with the rungs of halving."""
     figure = style.new_figure(4.6)
     axes = figure.add_subplot()
     named = [curve for curve in numbers.curves if curve.place or curve.baseline]
@@ -40,7 +40,7 @@ def draw_learning_curves(numbers: LearningCurves) -> Figure:
     crowd = [curve for curve in numbers.curves if curve not in named]
     for curve in crowd:
         _draw(axes, curve, style.GREY, width=1.0, alpha=0.8 if len(crowd) <= _MANY else 0.35)
-    _mark_pruned(axes, [curve for curve in numbers.curves if curve.pruned])
+    _mark_halted(axes, [curve for curve in numbers.curves if curve.halted])
     for curve in sorted(named, key=lambda curve: -(curve.place or 99)):
         _draw(axes, curve, _colour(curve), width=2.4 if curve.place == 1 else 1.7, dashed=not curve.place)
     ends = [_end(curve) for curve in sorted(named, key=lambda curve: curve.place or 99)]
@@ -79,7 +79,7 @@ def _set_epochs(axes: Axes, epochs: float) -> None:
     axes.locator_params(axis="x", integer=epochs >= _FEW_EPOCHS, min_n_ticks=1)
 
 
-def _mark_pruned(axes: Axes, curves: list[Curve]) -> None:
+def _mark_halted(axes: Axes, curves: list[Curve]) -> None:
     ends = [curve.epochs[-1] for curve in curves]
     size = 5 if len(curves) <= _MANY else 3
     axes.plot(ends, [_last(curve) for curve in curves], "x", color=style.FAINT, markersize=size, zorder=2.5)
@@ -104,10 +104,10 @@ def _colour(curve: Curve | LossCurves) -> str:
 def _legend(numbers: LearningCurves, crowd: bool) -> list[Line2D]:
     keys = [style.key("other trials", color=style.GREY)] if crowd else []
     keys.append(style.dot("best epoch", style.FAINT, markeredgecolor="white"))
-    if any(curve.pruned for curve in numbers.curves):
-        keys.append(style.dot("pruned", style.FAINT, "x"))
+    if any(curve.halted for curve in numbers.curves):
+        keys.append(style.dot("halted", style.FAINT, "x"))
     if numbers.rungs:
-        keys.append(style.key("rung: weak trials are stopped", color=style.FAINT, **_RUNG))
+        keys.append(style.key("rung: weak trials are halted", color=style.FAINT, **_RUNG))
     return keys
 
 

@@ -152,6 +152,6 @@ def _caveat(record: SearchRecord) -> str:
     reasons = []
     if record.sampler == "tpe":
         reasons.append("promising settings were tried more often")
-    if any(trial.status == "pruned" for trial in record.trials):
+    if any(trial.status == "pruned" or trial.halted_at for trial in record.trials):
         reasons.append("halving left out weak starters")
     return "associations, not effects: " + ", ".join(reasons) if reasons else ""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tuner.evidence.halted import rungs_of
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report.plots.source import places, settings, top_trials
-from tuner.tolerant import number
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,13 @@ class Curve:
     place: int | None
     """among the top trials, from 1"""
     baseline: bool
-    pruned: bool
+    halted: bool
+    """at a rung"""
 
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """All trials that have a value, and where ASHA decides."""
+    """All trials that have a value, and where halving decides."""
 
     name: str
     metric: str
@@ -70,7 +70,7 @@ def learning_curves(record: SearchRecord) -> LearningCurves | None:
     if not curves:
         return None
     epochs = max(trial.epochs_run for trial in record.trials)
-    rungs = tuple(rung for rung in _rungs(record) if rung <= epochs)
+    rungs = tuple(rung for rung in rungs_of(record) if rung <= epochs)
     return LearningCurves(record.name, record.metric, record.direction, curves, rungs, epochs)
 
 
@@ -97,7 +97,7 @@ def _curve(trial: TrialRecord, place: int | None) -> Curve:
         best=None if best_epoch is None or best_value is None else (best_epoch, best_value),
         place=place,
         baseline=trial.baseline,
-        pruned=trial.status == "pruned",
+        halted=trial.status == "pruned" or trial.halted_at is not None,
     )
 
 
@@ -112,17 +112,6 @@ def _loss_curves(trial: TrialRecord, place: int | None) -> LossCurves:
         place=place,
         baseline=trial.baseline,
     )
-
-
-def _rungs(record: SearchRecord) -> Iterator[float]:
-    """Where ASHA decides, below the longest horizon; none for other schedulers."""
-    level, factor = number(record.scheduler.get("grace_epochs")), number(record.scheduler.get("reduction_factor"))
-    if level is None or factor is None or level <= 0 or factor <= 1:
-        return
-    horizon = max((number(trial.config.get("epochs")) or 0.0 for trial in record.trials), default=0.0)
-    while level < horizon:
-        yield level
-        level *= factor
 
 
 def _or_nan(value: float | None) -> float:

@@ -42,11 +42,11 @@ def text_of(figure: Figure) -> str:
     return "\n".join(texts(figure))
 
 
-def test_learning_curves_name_the_top_trials_rungs_and_pruned_ones(tmp_path: Path) -> None:
+def test_learning_curves_name_the_top_trials_rungs_and_halted_ones(tmp_path: Path) -> None:
     record = search(trial(0, [0.1, 0.3]), trial(1, [0.2], "pruned"), trial(2, [0.3, 0.5]), scheduler=ASHA)
     figure = drawn("learning_curves", source(tmp_path, record))
     found = texts(figure)
-    assert {"t0003 0.500\nlite0, freeze all (9/9), linear", "epochs", "pruned", "other trials"} <= found
+    assert {"t0003 0.500\nlite0, freeze all (9/9), linear", "epochs", "halted", "other trials"} <= found
     assert "t0001 0.300 (baseline)\nlite0, freeze all (9/9), linear" in found
     assert {"How 3 trials of pets learnt", "f1_macro on validation\n(higher is better)"} <= found
     rungs = [line for line in figure.axes[0].lines if list(line.get_xdata()) == [1, 1]]

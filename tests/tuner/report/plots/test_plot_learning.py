@@ -14,14 +14,14 @@ def test_every_trial_with_a_value_has_a_curve() -> None:
     found = learning_curves(search(trial(0, [0.1, None, 0.3]), trial(1, [0.5], "pruned"), trial(2, [], "failed")))
     assert found is not None
     first, second = found.curves
-    assert (first.trial, first.place, first.baseline, first.pruned) == ("t0001", 1, True, False)
+    assert (first.trial, first.place, first.baseline, first.halted) == ("t0001", 1, True, False)
     assert first.epochs == (1, 2, 3)
     assert math.isnan(first.values[1])
     assert (first.values[0], first.values[2], first.best) == (0.1, 0.3, (3, 0.3))
-    assert (second.trial, second.place, second.pruned) == ("t0002", None, True)
+    assert (second.trial, second.place, second.halted) == ("t0002", None, True)
 
 
-def test_rungs_are_where_asha_decides_as_far_as_any_trial_came() -> None:
+def test_rungs_are_where_halving_decides_as_far_as_any_trial_came() -> None:
     record = search(trial(0, [0.1] * 4), scheduler=ASHA)
     found = learning_curves(record)
     assert found is not None
