@@ -26,6 +26,8 @@ COST, USED = "key.json", "done"
 """files of an entry of features: one says how many `seconds_per_byte` it took, the other's change is its last use"""
 HALF_LIFE_SECONDS = 24 * 3600
 """after so long without use, features are worth half"""
+BEGINNING_SECONDS = 3600
+"""an entry that says nothing yet is left alone for so long"""
 
 
 def cache_folder() -> Path:
@@ -91,12 +93,15 @@ def drop_features(cache: Path, excess: int, *, worth_less_than: float = math.inf
 
 def worth(entry: Path) -> float:
     """Seconds that a byte of features takes to compute again, less the longer it has not been used."""
+    unused_seconds = math.inf
     if entry.name.startswith("."):  # whoever was dropping it was killed
         return 0.0
     try:
-        seconds_per_byte = float(json.loads((entry / COST).read_text(encoding="utf-8"))["seconds_per_byte"])
         unused_seconds = max(0.0, time.time() - (entry / USED).stat().st_mtime)
-    except (OSError, ValueError, KeyError, TypeError):  # a builder was killed before it could say, or is about to
+        seconds_per_byte = float(json.loads((entry / COST).read_text(encoding="utf-8"))["seconds_per_byte"])
+    except FileNotFoundError:  # its builder has yet to say, unless it was killed before
+        return math.inf if unused_seconds < BEGINNING_SECONDS else 0.0
+    except (OSError, ValueError, KeyError, TypeError):
         return 0.0
     return float(seconds_per_byte * 0.5 ** (unused_seconds / HALF_LIFE_SECONDS))
 

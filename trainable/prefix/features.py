@@ -147,7 +147,10 @@ class PrefixFeatures:
             with entry.building:
                 self._build(entry, view, np.unique(images))
         except OSError as error:
-            self._go_on_without(error)
+            if entry.dropped:  # for something more valuable, while this was being built
+                self._entries[view] = None
+            else:
+                self._go_on_without(error)
 
     def _entry(self, view: View) -> Entry | None:
         """Where this view's features are kept; None where they are not."""

@@ -158,7 +158,7 @@ class Entry:
     def _mapped(self) -> np.memmap[tuple[int, ...], np.dtype[Any]] | None:
         if self._rows is None:
             with suppress(FileNotFoundError):
-                found = np.load(self.folder / "features.npy", mmap_mode="r")
+                found = np.lib.format.open_memmap(self.folder / "features.npy", mode="r")
                 self._rows = found
         return self._rows
 
@@ -179,12 +179,24 @@ def open_entry(cache: Path, key: FeatureKey, images: int, *, create: bool = True
         if entry is None or entry.dropped:
             if not create and not folder.is_dir():
                 return None
-            folder.mkdir(parents=True, exist_ok=True)
-            entry = Entry(folder, images)
+            entry = _whole_entry(folder, images)
         _ENTRIES[folder] = entry  # the last used is the last to be closed
         while len(_ENTRIES) > _OPEN_AT_ONCE:
             _ENTRIES.pop(next(iter(_ENTRIES)))
     entry.used()
+    return entry
+
+
+def _whole_entry(folder: Path, images: int) -> Entry:
+    """An entry whose file of rows can be read; one that a power cut has left without a proper file is begun anew."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        entry = Entry(folder, images)
+        _ = entry.begun
+    except ValueError:
+        drop_entry(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        entry = Entry(folder, images)
     return entry
 
 
