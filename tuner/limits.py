@@ -82,12 +82,30 @@ def _images_at_once(space: Space) -> list[int]:
 
 
 class Feasible:
-    """The configs that keep the limits."""
+    """The configs of a space that keep its limits."""
 
-    def __init__(self, limits: Limits, footprints: Mapping[Model, Footprint], labels: int) -> None:
-        self._limits = limits
+    def __init__(self, space: Space, footprints: Mapping[Model, Footprint], labels: int) -> None:
+        """
+        Args:
+            footprints: of every backbone and size of the space
+            labels: of the data; the head's outputs
+        """
+        self._limits = space.limits
         self._footprints = footprints
         self._labels = labels
+        self.models = _sampled_models(space)
+        """those that a sampled trial can have, limits aside"""
+
+    @property
+    def costs(self) -> list[ModelCost]:
+        """What every backbone takes at every size, the baseline's first."""
+        return [footprint.cost for footprint in self._footprints.values()]
+
+    @property
+    def never(self) -> list[str]:
+        """What no trial can be because of the limits, one line for each backbone and size."""
+        broken = {model: self.broken_by_all(model) for model in self.models}
+        return [f"{backbone} at {size} px is never trained: {why}" for (backbone, size), why in broken.items() if why]
 
     def breach(self, config: TrialConfig) -> str | None:
         """What a config takes too much of, or None."""
@@ -103,7 +121,7 @@ class Feasible:
             taken["memory_gib"] = found.memory(key.frozen, key.images)
         return self._broken(taken)
 
-    def never(self, model: Model) -> str | None:
+    def broken_by_all(self, model: Model) -> str | None:
         """What every config of a backbone and size takes too much of, or None."""
         return self._broken(self.least(model))
 
@@ -124,30 +142,29 @@ class Feasible:
         return ", ".join(f"{_told(name, taken[name])} (limits.{name} {limits[name]:g})" for name in broken) or None
 
 
-def prove_limits(space: Space, feasible: Feasible) -> list[str]:
-    """What no trial can be because of the limits, one line for each backbone and size.
+def prove_limits(space: Space, labels: int, threads: int) -> Feasible:
+    """Measure a space's backbones, as `measure_models` does, and hold its limits against them.
 
     Raises:
-        UserError: the baseline breaks a limit, or every config does.
+        UserError: the baseline breaks a limit, or every config does; as `measure_models`.
     """
+    feasible = Feasible(space, measure_models(space, labels, threads), labels)
     mistakes = []
     if broken := feasible.breach(space.baseline_config()):
         text = f"the baseline takes {broken}; choose a smaller one, or raise the limit"
         mistakes.append(space.mistake(("baseline",), text))
-    models = _sampled_models(space)
-    never = {model: broken for model in models if (broken := feasible.never(model))}
-    if models and len(never) == len(models):
-        least = ", ".join(_least(space.limits, feasible, models))
+    if all(map(feasible.broken_by_all, feasible.models)):
+        least = ", ".join(_least(space.limits, feasible))
         mistakes.append(space.mistake(("limits",), f"no config keeps them; the least that there is: {least}"))
     if mistakes:
         raise UserError(*mistakes)
-    return [f"{backbone} at {size} px is never trained: {broken}" for (backbone, size), broken in never.items()]
+    return feasible
 
 
-def _least(limits: Limits, feasible: Feasible, models: list[Model]) -> Iterator[str]:
+def _least(limits: Limits, feasible: Feasible) -> Iterator[str]:
     """The least of what is limited, and whose."""
     for name in limits.model_dump(exclude_none=True):
-        by_model = {model: feasible.least(model)[name] for model in models}
+        by_model = {model: feasible.least(model)[name] for model in feasible.models}
         (backbone, size), taken = min(by_model.items(), key=lambda item: item[1])
         yield f"{_told(name, taken)} ({backbone} at {size} px)"
 
