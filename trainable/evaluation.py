@@ -40,11 +40,24 @@ class Evaluation:
     """`[n, labels]` of 0 and 1: what the metrics were computed on"""
 
 
-def split_logits(classifier: Classifier, features: PrefixFeatures, images: npt.NDArray[np.int64]) -> torch.Tensor:
-    """Logits `[n, labels]` of plain views, on the CPU."""
+EVALUATED_FOR_TRAINED = 4
+"""images that pass the suffix at once in evaluation for each that does in training: they need no gradients"""
+
+
+def split_logits(
+    classifier: Classifier, features: PrefixFeatures, images: npt.NDArray[np.int64], micro_batch: int | None = None
+) -> torch.Tensor:
+    """Logits `[n, labels]` of plain views, on the CPU. With a `micro_batch`, memory is short: fewer pass at once."""
     classifier.eval()
     with torch.no_grad():
-        return torch.cat([classifier.suffix(batch).float().cpu() for batch in features.batches(images)])
+        batches = features.batches(images)
+        parts = (
+            part
+            for batch in batches
+            for part in torch.split(batch, EVALUATED_FOR_TRAINED * micro_batch if micro_batch else len(batch))
+        )
+        # one copy at the end: the host does not wait for each batch
+        return torch.cat([classifier.suffix(part) for part in parts]).float().cpu()
 
 
 class Evaluator:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ import torch
 
 from trainable.averaging import Average, NoAveraging
 from trainable.classifier import Classifier, build_classifier
+from trainable.compute import PLAIN, Compute, Sample, choose_compute, compiled
 from trainable.config import TrialConfig
 from trainable.data.batches import Indices
+from trainable.data.cache import cache_folder
+from trainable.devices import to_device
 from trainable.errors import DivergedError
 from trainable.freezing import CHUNK_IMAGES, blocks_to_freeze, parameter_groups
 from trainable.losses import unweighted_loss
@@ -48,6 +52,8 @@ class Learner:
     stepper: Stepper
     average: Average
     features: PrefixFeatures
+    compute: Compute = PLAIN
+    """how the suffix is computed, in all stages; to be changed before the first"""
 
     def __init__(
         self,
@@ -73,6 +79,7 @@ class Learner:
         self._loss: LossFunction = config.loss.build(data.task, data.positives("train"), images, device)
         self._mixer: Mixer | None = config.mix.build(len(data.labels))
         self._scaler = gradient_scaler(precision, device.type)
+        self._compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def scored(self) -> Classifier:
@@ -95,6 +102,9 @@ class Learner:
         assert stage.lr is not None
         frozen = blocks_to_freeze(stage.freeze, len(self.classifier.blocks), config.backbone)
         self.classifier.freeze(frozen, batch_norm_frozen=config.batch_norm == "frozen")
+        self.classifier.lay_out(self.compute.layout)
+        compiles = self.compute.compile != "none" and self.classifier.trained_backbone
+        self._compiled = compiled(self.classifier.suffix, self.compute.compile) if compiles else None
         self._epochs_before_stage = sum(earlier.epochs for earlier in plan[:number])
         chosen = config.optimizer
         head_lr = stage.lr * chosen.head_lr_multiplier
@@ -106,6 +116,26 @@ class Learner:
         self.features = PrefixFeatures(
             self.classifier, self.data, self.device, self._sharing, stage.epochs, self.counts
         )
+
+    @property
+    def _images_at_once(self) -> int:
+        return min(self.config.micro_batch or self.config.batch_size, len(self.data.split["train"]))
+
+    def fastest_compute(self, steps: int) -> Compute:
+        """How so many steps of the last stage are computed fastest; it is mostly the longest stage."""
+        config, frozen = self.config, self.config.plan[-1].freeze
+        assert frozen is not None  # a plan's stages are filled in
+        classifier = copy.deepcopy(self.classifier)
+        blocks = blocks_to_freeze(frozen, len(classifier.blocks), config.backbone)
+        classifier.freeze(blocks, batch_norm_frozen=config.batch_norm == "frozen")
+        if classifier.wholly_frozen:
+            return PLAIN
+        images = self.data.split["train"][: self._images_at_once]
+        stored = to_device(torch.from_numpy(self.data.batch(images)), self.device)
+        targets = to_device(torch.from_numpy(self.data.targets[images]), self.device)
+        parts = math.ceil(config.batch_size / len(images))
+        sample = Sample(stored.permute(0, 3, 1, 2).float() / 255, targets, self._loss, parts)
+        return choose_compute(classifier, sample, steps, {"backbone": config.backbone}, cache_folder())
 
     def learn(self, batches: Sequence[Indices], epoch: int, *, first: int, key: int) -> Losses:
         """Take a step for each batch of images.
@@ -142,7 +172,7 @@ class Learner:
         together = math.ceil(CHUNK_IMAGES / self.config.batch_size)
         for start in range(0, len(batches), together):
             several = batches[start : start + together]
-            targets = [torch.from_numpy(self.data.targets[batch]).to(self.device) for batch in several]
+            targets = [to_device(torch.from_numpy(self.data.targets[batch]), self.device) for batch in several]
             sizes = [len(batch) for batch in several]
             if self._mixer is None:
                 features = self.features.view(np.concatenate(several), self.config.augment, epoch)
@@ -186,7 +216,9 @@ class Learner:
 
     def _backward(self, features: torch.Tensor, targets: torch.Tensor, batch_images: int) -> torch.Tensor:
         """Add the gradients of some of a batch's images; the sums of their losses, unweighted and weighted, `[2]`."""
-        logits = self.classifier.suffix(features)
+        # compiled for one size; the few smaller batches and parts are not worth another compilation
+        whole = len(features) == self._images_at_once
+        logits = (self._compiled if self._compiled and whole else self.classifier.suffix)(features)
         loss = self._loss(logits, targets)
         self._scaler.scale(loss * (len(targets) / batch_images)).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
@@ -209,6 +241,7 @@ class Learner:
     def state_dict(self) -> dict[str, Any]:
         """All that it takes to go on learning."""
         return self.model_state(self.classifier) | {
+            "compute": self.compute.model_dump(),
             "stage": self._stage_number,
             "optimizer": self.optimizer.state_dict(),
             "stepper": self.stepper.state_dict(),
@@ -220,9 +253,10 @@ class Learner:
         """Be ready to go on in an epoch, or to begin it: in a new stage, with a new optimiser, schedule and average."""
         self.classifier.untouched = state["first_trained_block"]
         self.classifier.load_state_dict(state["model"], strict=False)
+        self.compute = Compute.model_validate(state.get("compute", {}))
         self.enter_stage_of(epoch, steps_per_epoch)
         if self._stage_number == state["stage"]:
-            self._scaler.load_state_dict(state["scaler"])
+            self._scaler.load_state_dict(state.get("scaler", {}))
             self.optimizer.load_state_dict(state["optimizer"])
             self.stepper.load_state_dict(state["stepper"])
             self.average.load_state_dict(state["average"])

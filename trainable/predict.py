@@ -20,6 +20,7 @@ from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_
 from trainable.freezing import blocks_to_freeze
 from trainable.labelling import BATCH_IMAGES, Pixels, Prediction, label_files
 from trainable.metrics import Objective
+from trainable.precision import Precision
 from trainable.prefix.features import PrefixFeatures
 from trainable.prefix.planner import Sharing
 from trainable.stages import stage_of
@@ -76,8 +77,12 @@ def decide(probabilities: torch.Tensor, thresholds: torch.Tensor, task: Task) ->
     return (classes == probabilities.argmax(1, keepdim=True)).to(torch.uint8)
 
 
-def load_model(checkpoint: Path, device: torch.device, weights: Weights | None = None) -> TrainedModel:
+def load_model(
+    checkpoint: Path, device: torch.device, weights: Weights | None = None, precision: Precision = "fp32"
+) -> TrainedModel:
     """The model of a trial's `best.pt`; the frozen blocks come from the pretrained weights that it names.
+
+    Its `precision` is fp32 whatever it was trained in, unless asked otherwise.
 
     Raises:
         UserError: the checkpoint or the pretrained weights are missing, or they are other weights than it trained on.
@@ -91,7 +96,7 @@ def load_model(checkpoint: Path, device: torch.device, weights: Weights | None =
             f"{weights.path} holds other weights than {checkpoint} was trained on (sha256 {weights.sha256[:12]}, "
             f"not {saved['weights_sha256'][:12]}); put the same file back"
         )
-    classifier = build_classifier(config, len(saved["labels"]), weights)
+    classifier = build_classifier(config, len(saved["labels"]), weights, precision)
     classifier.load_state_dict(saved["model"], strict=False)
     classifier.untouched = saved.get("first_trained_block", 0)
     # evaluated with the boundary of the epoch that was saved: the same prefix function, hence the same numbers
@@ -124,7 +129,7 @@ def score_test(
     """
     make_deterministic()  # as training is, with which features are shared
     features = PrefixFeatures(model.classifier, data, model.device, sharing)
-    logits = split_logits(model.classifier, features, data.split["test"])
+    logits = split_logits(model.classifier, features, data.split["test"], model.config.micro_batch)
     evaluation = Evaluator(model.config, data, objective).test(logits, list(model.thresholds))
     if predictions:
         save_predictions(predictions, logits, evaluation.decisions, data, "test")

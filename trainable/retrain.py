@@ -20,6 +20,7 @@ from trainable.data.batches import endless_batches
 from trainable.devices import make_deterministic
 from trainable.learner import Learner
 from trainable.optim import PlateauSchedule, set_learning_rate
+from trainable.precision import Precision
 from trainable.stages import steps_until
 from trainable.weights import Weights
 
@@ -43,6 +44,8 @@ class RetrainJob:
     checkpoint: Path
     """the file to write, which `trainable.predict.load_model` reads"""
     weights: Weights | None
+    precision: Precision = "fp32"
+    """the trial's"""
     learning_rates: tuple[float, ...] | None = None
     """the `lr` that the trial reported for each epoch, from the first one on; needed by `plateau` alone"""
 
@@ -73,7 +76,9 @@ def retrain(job: RetrainJob, data: ImageDataset, device: torch.device) -> Iterat
     began = time.perf_counter()
     _require_learning_rates(job)
     images = np.sort(np.concatenate([data.split[name] for name in job.splits]))
-    learner = Learner(job.config, dataclasses.replace(data, split={"train": images}), device, job.weights)
+    learner = Learner(
+        job.config, dataclasses.replace(data, split={"train": images}), device, job.weights, None, job.precision
+    )
     batches = endless_batches(images, job.config.batch_size, job.config.seed)
     total = steps_until(job.config, job.epochs, job.steps_per_epoch)
     steps = 0

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from trainable.checkpoint import load_checkpoint, save_checkpoint
+from trainable.compute import PLAIN, Compute
 from trainable.config import TrialConfig
 from trainable.data.batches import epoch_batches, steps_per_epoch
 from trainable.devices import device_name, gpu_memory_gib, make_deterministic, peak_memory_gib
@@ -22,6 +23,7 @@ from trainable.errors import DivergedError, UserError
 from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_logits
 from trainable.learner import Learner, Losses
 from trainable.metrics import Objective
+from trainable.precision import Precision
 from trainable.prefix.planner import Sharing
 from trainable.stages import next_epoch, next_part
 from trainable.weights import Weights
@@ -73,6 +75,9 @@ class TrialJob:
     """epochs after which a scheduler may stop or pause the trial: its files are written before it tells of them"""
     save_every_seconds: float = 20
     """how much work may be lost where a process is killed; writing at every epoch would cost more than a small one"""
+    precision: Precision = "fp32"
+    compute: Compute | None = PLAIN
+    """how the suffix is computed; None: as a probe on this machine finds fastest"""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,8 @@ class EpochReport:
     labels_left_out: list[str] = field(default_factory=list)
     thresholds: list[float] = field(default_factory=list)
     """of a new best epoch; else empty"""
+    compute: dict[str, str] = field(default_factory=dict)
+    """how the suffix was computed, a Compute's fields"""
     features: dict[str, int] = field(default_factory=dict)
     """`hits` and `misses` in images, and `bytes` written, since the last report: how it came by what is frozen"""
 
@@ -132,6 +139,8 @@ def train_trial(
     """
     make_deterministic()
     run = _Run(job, data, device)
+    if not resume:
+        run.decide_compute()
     if resume:
         report = run.restore()
         yield report
@@ -174,7 +183,7 @@ class _Run:
         self.config = job.config
         self.data = data
         self.device = device
-        self.learner = Learner(job.config, data, device, job.weights, job.sharing)
+        self.learner = Learner(job.config, data, device, job.weights, job.sharing, job.precision)
         self.evaluator = Evaluator(job.config, data, job.objective)
         self.steps_per_epoch = steps_per_epoch(len(data.split["train"]), job.config.batch_size)
         self.epoch: float = 0
@@ -185,6 +194,12 @@ class _Run:
         self._unsaved: EpochReport | None = None
         self._saved_epoch: float = 0
         self._saved_at = time.monotonic()
+
+    def decide_compute(self) -> None:
+        """As the job says, or as is fastest for as many steps as the trial will take at least."""
+        epochs = min(self.job.rungs, default=self.job.last_epoch or self.config.epochs)
+        steps = math.ceil(epochs * self.steps_per_epoch)
+        self.learner.compute = self.job.compute or self.learner.fastest_compute(steps)
 
     def learn(self) -> tuple[float, Losses]:
         """Train until the trial is to be scored next: the learning rate that it began with, and the losses."""
@@ -202,7 +217,9 @@ class _Run:
     def evaluate(self) -> Evaluation:
         """Score validation, on which the schedule may wait; keep model and predictions if they are the best so far."""
         classifier = self.learner.scored
-        logits = split_logits(classifier, self.learner.features, self.data.split["val"])
+        logits = split_logits(
+            classifier, self.learner.features, self.data.split["val"], self.config.micro_batch
+        )
         if not torch.isfinite(logits).all():
             raise DivergedError(f"diverged: a validation output is not a number in epoch {self.epoch:g}")
         evaluation = self.evaluator.validation(logits, with_fitted=True)
@@ -258,13 +275,15 @@ class _Run:
             per_label=evaluation.per_label if is_best else {},
             labels_left_out=evaluation.labels_left_out if is_best else [],
             thresholds=evaluation.thresholds if is_best else [],
+            compute=self.learner.compute.model_dump(),
             features=self.learner.counts.take(),
         )
 
     def save_if_due(self, report: EpochReport) -> None:
         """Save before this report is given, or hold in memory what the next step of training would change."""
         self._unsaved = report
-        at_rung = any(self._saved_epoch < rung <= self.epoch for rung in self.job.rungs)
+        # three times a tenth of an epoch is a little more than 0.3
+        at_rung = any(self._saved_epoch < rung <= self.epoch + 1e-9 for rung in self.job.rungs)
         long_ago = time.monotonic() - self._saved_at >= self.job.save_every_seconds
         if report.status != "running" or at_rung or long_ago:
             self.save()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def test_a_cpu_s_layouts_are_measured_and_the_classifier_is_left_as_it_was() -> 
 
 
 def test_a_way_that_computes_something_else_shows_as_different(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(suffix: Any, mode: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    def wrong(suffix: Any, _: str) -> Callable[[torch.Tensor], torch.Tensor]:
         return suffix if suffix.layout == "channels_last" else lambda x: 1.01 * suffix(x)
 
     monkeypatch.setattr(compute, "compiled", wrong)
@@ -72,7 +72,7 @@ def test_a_way_that_computes_something_else_shows_as_different(monkeypatch: pyte
 
 
 def test_a_way_that_fails_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(suffix: Any, mode: str) -> Any:
+    def failing(suffix: Any, _: str) -> Any:
         if suffix.layout == "contiguous":
             raise RuntimeError("no such kernel\nand more")
         return suffix
@@ -88,7 +88,7 @@ def test_what_was_measured_is_remembered_for_steps_of_the_same_kind(
 ) -> None:
     measured: list[int] = []
 
-    def measure(classifier: Classifier, sample: Sample, steps: int, known: Any) -> list[Measured]:
+    def measure(classifier: Classifier, _sample: Sample, _steps: int, known: Any) -> list[Measured]:
         measured.append(classifier.frozen)
         return list(known) or [way(PLAIN, 0.010), way(CONTIGUOUS, 0.001)]
 
@@ -109,7 +109,7 @@ def test_what_was_measured_is_remembered_for_steps_of_the_same_kind(
 
 
 @pytest.fixture
-def compilations(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+def compilations(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     asked: list[dict[str, Any]] = []
 
     def compile_(module: Any, **options: Any) -> Any:
@@ -117,7 +117,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any
         return module
 
     monkeypatch.setattr(torch, "compile", compile_)
-    yield asked
+    return asked
 
 
 def test_compiled_steps_draw_what_uncompiled_ones_draw(compilations: list[dict[str, Any]]) -> None:

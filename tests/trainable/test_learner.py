@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 import torch
 from small_data import small_dataset
-from small_trials import CPU, equal_states, job_of, model_of, numbers, reports_of, small_config
+from small_trials import CPU, TINY, equal_states, job_of, model_of, numbers, reports_of, small_config
 
+from trainable import learner
 from trainable.classifier import build_classifier
+from trainable.compute import PLAIN, Compute
 from trainable.data.batches import epoch_batches
 from trainable.learner import Learner
+from trainable.train import EpochReport
 
 SGD = {"kind": "sgd", "lr": 1.0, "momentum": 0}
 
@@ -121,3 +124,69 @@ def test_lower_blocks_move_less(tmp_path: Path) -> None:
     assert decayed == sorted(decayed)
     assert decayed[4] == pytest.approx(even[4], rel=0.1)
     assert decayed[0] == pytest.approx(1e-4 * even[0], rel=0.5)
+
+
+@pytest.fixture
+def compiled_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each call of a compiled suffix was for."""
+    calls: list[int] = []
+
+    def compile_(suffix: torch.nn.Module, **_: Any) -> Any:
+        def call(features: torch.Tensor) -> torch.Tensor:
+            calls.append(len(features))
+            result: torch.Tensor = suffix(features)
+            return result
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    return calls
+
+
+def test_whole_batches_alone_are_compiled_and_learn_the_same(compiled_calls: list[int], tmp_path: Path) -> None:
+    config = small_config(batch_size=16, epochs=1)  # of 36 images: 16, 16 and 4
+    plain, compiled = (
+        job_of(config, tmp_path / "plain"),
+        job_of(config, tmp_path / "compiled", compute=Compute(compile="default")),
+    )
+    expected, found = (without_compute(reports_of(job)) for job in (plain, compiled))
+    assert compiled_calls == [16, 16]
+    assert found == expected
+    compiled_calls.clear()
+    reports_of(job_of(small_config(freeze="all"), tmp_path / "head", compute=Compute(compile="default")))
+    assert not compiled_calls  # a head alone is not worth it
+
+
+def without_compute(reports: list[EpochReport]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in report.items() if name != "compute"} for report in numbers(reports)]
+
+
+def test_a_trial_tells_how_it_was_computed_and_goes_on_in_that_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def choose(classifier: Any, sample: Any, steps: int, kind: Any, _: Path) -> Compute:
+        asked.append(steps)
+        assert (classifier.frozen, len(sample.pixels), kind) == (2, 12, {"backbone": TINY})
+        return Compute(layout="contiguous")
+
+    monkeypatch.setattr(learner, "choose_compute", choose)
+    config = small_config(epochs=3, head_warmup_epochs=1)
+    job = job_of(config, tmp_path, compute=None, save_every_seconds=0)
+    reports = reports_of(job, stop_after=2)
+    assert asked == [9]  # three epochs of three steps
+    assert all(report.compute == {"layout": "contiguous", "compile": "none"} for report in reports)
+
+    monkeypatch.setattr(learner, "choose_compute", lambda *_: PLAIN)  # what another machine would find
+    resumed = reports_of(job, resume=True)
+    assert [report.epoch for report in resumed] == [2, 3]
+    assert resumed[-1].compute["layout"] == "contiguous"
+    again = job_of(config, tmp_path / "again", compute=Compute(layout="contiguous"))
+    reports_of(again)
+    assert equal_states(model_of(job.files.last), model_of(again.files.last))
+
+
+def test_a_head_alone_is_not_probed(tmp_path: Path) -> None:
+    reports = reports_of(job_of(small_config(freeze="all", epochs=1), tmp_path, compute=None))
+    assert reports[0].compute == PLAIN.model_dump()
