@@ -61,14 +61,14 @@ class Classifier(nn.Module):
         self.batch_norm_frozen = batch_norm_frozen
         self.requires_grad_(True)
         for part in self._frozen_parts:
-            part.requires_grad_(False)
+            part.requires_grad_(False).eval()
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Classifier:
         """As `nn.Module.train`, but what is frozen stays in eval mode."""
-        super().train(mode)
-        for part in self._frozen_parts:
-            part.eval()
+        self.training = mode
+        for part in (*self.trained_backbone, self.head):  # the frozen rest is in eval mode since it was frozen
+            part.train(mode)
         if self.batch_norm_frozen:
             for module in self.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -104,7 +104,8 @@ class Learner:
         self.classifier.freeze(frozen, batch_norm_frozen=config.batch_norm == "frozen")
         self.classifier.lay_out(self.compute.layout)
         compiles = self.compute.compile != "none" and self.classifier.trained_backbone
-        self._compiled = compiled(self.classifier.suffix, self.compute.compile) if compiles else None
+        self._suffix = self.classifier.suffix
+        self._compiled = compiled(self._suffix, self.compute.compile) if compiles else None
         self._epochs_before_stage = sum(earlier.epochs for earlier in plan[:number])
         chosen = config.optimizer
         head_lr = stage.lr * chosen.head_lr_multiplier
@@ -218,7 +219,7 @@ class Learner:
         """Add the gradients of some of a batch's images; the sums of their losses, unweighted and weighted, `[2]`."""
         # compiled for one size; the few smaller batches and parts are not worth another compilation
         whole = len(features) == self._images_at_once
-        logits = (self._compiled if self._compiled and whole else self.classifier.suffix)(features)
+        logits = (self._compiled if self._compiled and whole else self._suffix)(features)
         loss = self._loss(logits, targets)
         self._scaler.scale(loss * (len(targets) / batch_images)).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():

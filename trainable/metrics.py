@@ -1,4 +1,4 @@
-"""METRICS: what can be reported and optimised, by torchmetrics; equal to scikit-learn's definitions.
+"""METRICS: what can be reported and optimised; scikit-learn's definitions, all labels at once.
 
 Everything is computed on an indicator matrix `[images, labels]`: a multi-class prediction is a row with a single
 positive, so one set of functions serves both tasks (micro precision, recall and F1 are then the accuracy).
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from trainable.errors import UserError, nearest
 
@@ -112,6 +113,21 @@ def _row(name: str) -> str:
     return "f1" if _F_BETA.fullmatch(base) else base
 
 
+class Counts(NamedTuple):
+    """Of images by label, float64 `[labels]`."""
+
+    true_positives: torch.Tensor
+    false_positives: torch.Tensor
+    false_negatives: torch.Tensor
+
+
+class Ranking(NamedTuple):
+    """By label, float64 `[labels]`; NaN where there is nothing to rank."""
+
+    average_precision: torch.Tensor
+    roc_auc: torch.Tensor
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What a classifier says of a split, as indicator matrices."""
@@ -123,6 +139,31 @@ class Predictions:
     targets: torch.Tensor
     """int `[images, labels]`"""
     loss: float
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Of each label's decisions."""
+        decided, true = self.decisions.bool(), self.targets.bool()
+        pairs = ((decided, true), (decided, ~true), (~decided, true))
+        return Counts(*((one & other).sum(0).double() for one, other in pairs))
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """How each label's probabilities rank its positives."""
+        return _ranking(self.probabilities, self.targets)
+
+    @cached_property
+    def flat(self) -> Predictions:
+        """All images and labels as one long label."""
+        return self._with(lambda matrix: matrix.reshape(-1, 1))
+
+    @cached_property
+    def transposed(self) -> Predictions:
+        """Images as labels: a mean over its columns is a mean over images."""
+        return self._with(lambda matrix: matrix.T)
+
+    def _with(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Predictions:
+        return Predictions(change(self.probabilities), change(self.decisions), change(self.targets), self.loss)
 
     @property
     def present(self) -> torch.Tensor:
@@ -153,13 +194,13 @@ def _score(predictions: Predictions, name: str) -> float:
     if name in METRICS and (compute := METRICS[name].compute):
         return float(compute(predictions.probabilities, predictions.decisions, predictions.targets))
     if name == "accuracy":
-        return _subset_accuracy(predictions)
+        return float((predictions.decisions == predictions.targets).all(1).double().mean())
     base = _base(name)
     average = name.removeprefix(base + "_")
     if average == "micro":
-        return _mean(_per_label(_flat(predictions), base))
+        return _mean(_per_label(predictions.flat, base))
     if average == "samples":
-        of_images = _per_label(_transposed(predictions), base)
+        of_images = _per_label(predictions.transposed, base)
         # as scikit-learn does: an image without a label has an average precision of 0
         return _mean(of_images.nan_to_num(0.0) if base == "average_precision" else of_images)
     values = _per_label(predictions, base)[predictions.present]
@@ -175,63 +216,44 @@ def _mean(values: torch.Tensor) -> float:
     return float(values.nanmean())
 
 
-def _flat(predictions: Predictions) -> Predictions:
-    """All images and labels as one long label."""
-    return replace(
-        predictions,
-        probabilities=predictions.probabilities.reshape(-1, 1),
-        decisions=predictions.decisions.reshape(-1, 1),
-        targets=predictions.targets.reshape(-1, 1),
-    )
-
-
-def _transposed(predictions: Predictions) -> Predictions:
-    """Images as labels: a mean over its columns is a mean over images."""
-    return replace(
-        predictions,
-        probabilities=predictions.probabilities.T,
-        decisions=predictions.decisions.T,
-        targets=predictions.targets.T,
-    )
-
-
-def _subset_accuracy(predictions: Predictions) -> float:
-    from torchmetrics.functional import classification as tm
-
-    decisions, targets = predictions.decisions, predictions.targets
-    if targets.shape[1] == 1:
-        return float(tm.binary_accuracy(decisions, targets))
-    return float(tm.multilabel_exact_match(decisions, targets, num_labels=targets.shape[1]))
-
-
 def _per_label(predictions: Predictions, base: str) -> torch.Tensor:
-    """A metric of each column, float64 `[labels]`; NaN where a ranking has nothing to rank."""
-    import torch
-    from torchmetrics.functional import classification as tm
-
-    ranked = METRICS[_row(base)].on == "probabilities"
-    scored = predictions.probabilities if ranked else predictions.decisions
-    targets = predictions.targets
-    rankable = targets.any(0) & ~targets.all(0) if base == "roc_auc" else targets.any(0)
-    if ranked and not rankable.all():
-        values = targets.new_full((len(rankable),), float("nan"), dtype=torch.float64)
-        if rankable.any():
-            kept = replace(predictions, probabilities=scored[:, rankable], targets=targets[:, rankable])
-            values[rankable] = _per_label(kept, base)
+    """A metric of each label alone, float64 `[labels]`; NaN where it is undefined, 0 for 0 of 0 decisions."""
+    if base in Ranking._fields:
+        values: torch.Tensor = getattr(predictions.ranking, base)
         return values
-    kind = "multilabel" if targets.shape[1] > 1 else "binary"
-    options = {"num_labels": targets.shape[1], "average": "none"} if kind == "multilabel" else {}
-    if _row(base) == "f1":
-        values = getattr(tm, f"{kind}_fbeta_score")(scored, targets, beta=float(base.removeprefix("f")), **options)
-    else:
-        values = getattr(tm, f"{kind}_{_TORCHMETRICS[base]}")(scored, targets, **options)
-    columns: torch.Tensor = values.reshape(-1).double()
-    return columns
+    right, wrong, missed = predictions.counts
+    if base == "precision":
+        return right / (right + wrong).clamp(min=1)
+    if base == "recall":
+        return right / (right + missed).clamp(min=1)
+    weight = float(base.removeprefix("f")) ** 2
+    whole = (1 + weight) * right + wrong + weight * missed
+    return (1 + weight) * right / whole.where(whole > 0, 1)
 
 
-_TORCHMETRICS = {
-    "precision": "precision",
-    "recall": "recall",
-    "average_precision": "average_precision",
-    "roc_auc": "auroc",
-}
+def _ranking(probabilities: torch.Tensor, targets: torch.Tensor) -> Ranking:
+    """The areas under the precision-recall curve, by steps, and the ROC curve, by trapezoids.
+
+    A point of a curve is a threshold: images of equal probability are above it together.
+    """
+    import torch
+
+    values, order = probabilities.sort(dim=0, descending=True)
+    positive = targets.gather(0, order).double()
+    above = torch.arange(1, len(values) + 1, dtype=torch.float64)[:, None]
+    right = positive.cumsum(0)
+    points = torch.ones_like(targets, dtype=torch.bool)
+    points[:-1] = values[:-1] != values[1:]
+    rights, wrongs = right.where(points, 0), (above - right).where(points, 0)
+    more_rights, more_wrongs = (_since_the_last_point(at) for at in (rights, wrongs))
+    all_rights, all_wrongs = right[-1], above[-1] - right[-1]
+    precisions = (more_rights * rights / above).where(points, 0)
+    trapezoids = (more_wrongs * (2 * rights - more_rights) / 2).where(points, 0)
+    return Ranking(precisions.sum(0) / all_rights, trapezoids.sum(0) / (all_rights * all_wrongs))
+
+
+def _since_the_last_point(at: torch.Tensor) -> torch.Tensor:
+    """By how much counts that only grow have grown at each point; `at` is 0 between points."""
+    before = at.cummax(0).values.roll(1, 0)
+    before[0] = 0
+    return at - before
