@@ -12,6 +12,8 @@ from tuner.tolerant import integer
 Direction = Literal["maximize", "minimize"]
 RerunKind = Literal["repeat", "fold", "fraction"]
 
+BASELINE = "t0001"
+"""the first trial of every search, which others are measured against"""
 COMPUTED_REFERENCES = ("majority", "logistic_regression")
 """what every search is held against; see trainable/references.py"""
 ELIGIBLE_STATUSES = ("complete", "early_stopped")
@@ -45,6 +47,8 @@ class EpochRecord:
     trained_parameters: int | None = None
     total_parameters: int | None = None
     device: str = ""
+    compute: Mapping[str, str] = field(default_factory=dict)
+    """how the trained blocks were computed, a Compute's fields"""
     features: Mapping[str, int] = field(default_factory=dict)
     """of frozen blocks: `hits` and `misses` in images, `bytes` written"""
     best: Mapping[str, Any] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +16,14 @@ from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective
 from trainable.plugins import loaded_plugins
 from tuner.ray_backend.allowance import Allowance
-from tuner.ray_backend.halving.choosing import make_halving
+from tuner.ray_backend.halving.choosing import make_halving, stratum_of
 from tuner.ray_backend.halving.ladder import rungs_reached
 from tuner.ray_backend.halving.protocol import Decision, Halving
 from tuner.ray_backend.ordering import CheapFirst
-from tuner.ray_backend.proposals import BASELINE, Proposal, Proposals, SampledTrials
+from tuner.ray_backend.proposals import Proposal, Proposals, SampledTrials
 from tuner.ray_backend.sampler import independent_draws, make_sampler
 from tuner.ray_backend.worker import Assignment
+from tuner.records import BASELINE
 from tuner.store import Store
 from tuner.warm_start import WarmTrial
 
@@ -73,10 +73,11 @@ class Driver:
         running.epoch, running.best_value = epoch, value
         self._store.append("epoch", trial, **_epoch_fields(report))
         self._proposals.report(trial, report["step"], report["value"], report["node"])
+        decision = self._halving.report(trial, epoch, value)
         if report["status"] != "running":
             return True
-        running.decision = self._halving.report(trial, epoch, value)
-        return running.decision != "go_on" or self._out_of_time()
+        running.decision = decision
+        return decision != "go_on" or self._out_of_time()
 
     def end(self, trial: str, status: str, error: str | None = None, **facts: Any) -> None:
         """Take in that a trial has ended or paused; a second end of the same trial is ignored."""
@@ -141,7 +142,7 @@ class Driver:
         else:
             config = proposal.config.model_dump(mode="json")
             self._store.append("trial_started", trial, config=config, **proposal.facts, **self._facts(proposal.config))
-        self._halving.started(trial, self._stratum(proposal.config))
+        self._halving.started(trial, stratum_of(proposal.config.model_dump(mode="json"), self._stratum_fields))
         return proposal
 
     def _given_room(self) -> Proposal | None:
@@ -174,11 +175,6 @@ class Driver:
         """Asked where a trial is still to be started or to go on, so that a late end of the last one does not count."""
         self.cut_short = self.cut_short or bool(self._allowance.used_up)
         return self.cut_short
-
-    def _stratum(self, config: TrialConfig) -> str:
-        """What halving compares this trial within."""
-        fields = config.model_dump(mode="json")
-        return json.dumps([_at(fields, path) for path in self._stratum_fields])
 
     def _facts(self, config: TrialConfig) -> dict[str, Any]:
         """What a trial's config means on this machine: resolved blocks, the weights it starts from."""
@@ -214,13 +210,6 @@ def _epoch_fields(report: Mapping[str, Any]) -> dict[str, Any]:
     if report["best_epoch"] == report["epoch"]:
         fields["best"] = {kept: report[told] for told, kept in of_best.items()}
     return fields
-
-
-def _at(fields: Mapping[str, Any], path: str) -> Any:
-    found: Any = fields
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
 
 
 def search_driver(

@@ -13,9 +13,9 @@ from search_spaces.space import Space
 from trainable.config import TrialConfig
 from tuner.ray_backend.sampler import Sampler
 from tuner.ray_backend.worker import Assignment
+from tuner.records import BASELINE
 from tuner.warm_start import WarmTrial
 
-BASELINE = "t0001"
 DRAWS = 1000
 """in a row that may break a limit; a search whose sampler finds nothing else has no more trials"""
 

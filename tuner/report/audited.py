@@ -34,7 +34,7 @@ def audit_section(search: SearchRecord) -> Iterator[str]:
     rungs = [_cells(found) for found in rung_agreements(search)]
     yield table.table(["rung", "epochs", "trials", "correlation", "95 %"], rungs)
     yield "\n".join(f"- {_standing(search, trial)}" for trial in finished)
-    yield _verdict(search, finished, halted)
+    yield _verdict(search, finished)
 
 
 def at_rung(search: SearchRecord, rung: int) -> str:
@@ -58,18 +58,18 @@ def _standing(search: SearchRecord, trial: TrialRecord) -> str:
     rank, among = standing(search, trial)
     return (
         f"{table.escape(trial.id)}, halted at {at_rung(search, trial.audited_at or 0)}, came to "
-        f"{table.metric(trial.best_value)}: rank {rank} of {among} by value, among the trials that went on by "
-        f"themselves and it"
+        f"{table.metric(trial.best_value)}: rank {rank} of {among} by value, among those that halving let "
+        f"finish and itself"
     )
 
 
-def _verdict(search: SearchRecord, finished: list[TrialRecord], halted: int) -> str:
+def _verdict(search: SearchRecord, finished: list[TrialRecord]) -> str:
     first = [trial for trial in finished if standing(search, trial)[0] == 1]
     if first:
         names = table.escape(", ".join(trial.id for trial in first))
         return f"Halving lost something here: {names} would have been first."
-    missed = 1 - 0.05 ** (1 / len(finished))
+    missed = 1 - 0.05 ** (1 / len(finished))  # the largest share that none of so many draws has a 5 % chance to miss
     return (
-        f"Of the audited trials none would have been first. So few cannot show that none would: up to {missed:.0%} of "
-        f"the {halted} halted ones may still be better than the best (95 %)."
+        f"Of the audited trials none would have been first. So few do not show that no halted one would: up to "
+        f"{missed:.0%} of such trials may be better than the best (95 % confidence)."
     )

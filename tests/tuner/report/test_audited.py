@@ -50,7 +50,7 @@ def test_an_audit_tells_each_trial_s_place_and_how_little_it_shows() -> None:
         ["|", "1", "|", "1", "|", "3", "|", "1.00", "|", "fewer", "than", "10", "trials", "|"]
     ]
     assert "- t0004, halted at rung 1 (1 epoch), came to 0.500: rank 2 of 3 by value" in told
-    assert "none would have been first. So few cannot show that none would: up to 95% of the 2 halted ones" in told
+    assert "none would have been first. So few do not show that no halted one would: up to 95% of such trials" in told
 
 
 def test_a_halted_trial_that_would_have_won_is_a_loss() -> None:

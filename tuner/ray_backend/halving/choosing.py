@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Literal, assert_never
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, assert_never
 
 from search_spaces import schedulers
 from tuner.ray_backend.halving.ladder import Ladder
@@ -37,3 +38,15 @@ def make_halving(
             return OneEpoch(ladder, scheduler.keep, exempt)
         case _:
             assert_never(scheduler)
+
+
+def stratum_of(config: Mapping[str, Any], within: Sequence[str]) -> str:
+    """What halving compares a trial within: equal for configs that have equal values at these dotted paths."""
+    return json.dumps([_at(config, path) for path in within])
+
+
+def _at(fields: Mapping[str, Any], path: str) -> Any:
+    found: Any = fields
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

@@ -57,11 +57,11 @@ class PausingAsha:
 
     def ended(self, trial: str, best: float | None, early_stopped: bool) -> None:
         self._running.discard(trial)
-        if trial in self._pausing:
-            self._pausing.remove(trial)
-            self._paused.add(trial)
         if early_stopped:
             self._ladder.carry(trial, best)
+        elif trial in self._pausing:
+            self._paused.add(trial)
+        self._pausing.discard(trial)
 
     def promotable(self, all_started: bool) -> Promotion | None:
         choices = [self._among_the_best] * (all_started or self._eager) + [self._alone_at_the_top] * all_started
