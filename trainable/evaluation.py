@@ -16,7 +16,7 @@ from trainable.classifier import Classifier
 from trainable.config import TrialConfig
 from trainable.losses import unweighted_loss
 from trainable.metrics import REPORTED, Objective, Predictions, label_scores, scores
-from trainable.prefix.features import PrefixFeatures
+from trainable.prefix.features import BATCH_IMAGES, PrefixFeatures
 from trainable.task import Task
 from trainable.thresholds import cross_fitted_decisions, fit_thresholds, validation_folds
 
@@ -49,13 +49,9 @@ def split_logits(
 ) -> torch.Tensor:
     """Logits `[n, labels]` of plain views, on the CPU. With a `micro_batch`, memory is short: fewer pass at once."""
     classifier.eval()
+    at_once = EVALUATED_FOR_TRAINED * micro_batch if micro_batch else BATCH_IMAGES
     with torch.no_grad():
-        batches = features.batches(images)
-        parts = (
-            part
-            for batch in batches
-            for part in torch.split(batch, EVALUATED_FOR_TRAINED * micro_batch if micro_batch else len(batch))
-        )
+        parts = (part for batch in features.batches(images) for part in batch.split(at_once))
         # one copy at the end: the host does not wait for each batch
         return torch.cat([classifier.suffix(part) for part in parts]).float().cpu()
 

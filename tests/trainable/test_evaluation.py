@@ -11,7 +11,7 @@ import torch
 from small_data import small_dataset
 from small_trials import CPU, small_config
 
-from trainable.classifier import build_classifier
+from trainable.classifier import Suffix, build_classifier
 from trainable.evaluation import Evaluator, predict_all, save_predictions, split_logits
 from trainable.metrics import parse_objective
 from trainable.prefix.features import PrefixFeatures
@@ -150,6 +150,22 @@ def test_logits_are_of_plain_views_in_order(frozen: int) -> None:
     with torch.no_grad():
         expected = classifier.eval()(torch.from_numpy(DATA.images[images]).permute(0, 3, 1, 2).float() / 255)
     assert torch.allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_few_images_pass_at_once_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = build_classifier(small_config(), 3, None)
+    classifier.freeze(2)
+    features, images = PrefixFeatures(classifier, DATA, CPU), DATA.split["val"]
+    expected = split_logits(classifier, features, images)
+    sizes, forward = [], Suffix.forward
+
+    def noted(self: Suffix, x: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(x))
+        return forward(self, x)
+
+    monkeypatch.setattr(Suffix, "forward", noted)
+    assert torch.allclose(split_logits(classifier, features, images, micro_batch=2), expected, rtol=1e-4, atol=1e-5)
+    assert len(images) == sum(sizes) > max(sizes) == 8
 
 
 def test_predictions_are_saved_with_what_they_are_of(tmp_path: Path) -> None:

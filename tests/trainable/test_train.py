@@ -267,7 +267,7 @@ def test_a_diverged_epoch_leaves_the_files_of_those_before(
         reason = "diverged: the training loss is nan in epoch 3"
     else:
         monkeypatch.setattr(
-            trainable.train, "split_logits", lambda _, __, images: torch.full((len(images), 3), math.nan)
+            trainable.train, "split_logits", lambda _, __, images, ___: torch.full((len(images), 3), math.nan)
         )
         reason = "diverged: a validation output is not a number in epoch 3"
     with pytest.raises(DivergedError) as caught:
