@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
@@ -16,11 +17,16 @@ from torch import nn
 from torch.nn import functional
 
 from trainable.classifier import Classifier, build_classifier
-from trainable.config import parse_config
+from trainable.config import TrialConfig, parse_config
 from trainable.devices import device_name, make_deterministic
+from trainable.evaluation import Evaluator
 from trainable.freezing import CHUNK_IMAGES, parameter_groups
 from trainable.heads import Head
 from trainable.optim import AdamW
+
+if TYPE_CHECKING:
+    from trainable.data.dataset import ImageDataset
+    from trainable.metrics import Objective
 
 RUNS = 5
 """most often that a thing is timed; the median counts"""
@@ -290,6 +296,22 @@ def _medians(run: Callable[[], list[float]]) -> list[float]:
 
 def _between(marks: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(marks)]
+
+
+def evaluation_seconds(config: TrialConfig, data: ImageDataset, objective: Objective) -> float:
+    """What it takes to score validation once, given its logits: here random ones."""
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(len(data.split["val"]), len(data.labels), generator=random)
+    evaluator = Evaluator(config, data, objective)
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+
+    def run() -> list[float]:
+        began = clock()
+        evaluator.validation(logits, with_fitted=True)
+        return [clock() - began]
+
+    run()  # imports what metrics need
+    return _medians(run)[0]
 
 
 def head_parameters(head: Head, features: int, labels: int) -> int:

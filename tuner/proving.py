@@ -32,11 +32,19 @@ class Proved:
     """what was replaced in the space, such as `backbone: resnet50 -> lite2`"""
 
 
-def prove_all(space: str, data: DataConfig | None, *, download: bool, overrides: Overrides = NO_OVERRIDES) -> Proved:
+def prove_all(
+    space: str,
+    data: DataConfig | None,
+    *,
+    download: bool,
+    overrides: Overrides = NO_OVERRIDES,
+    with_weights: bool = True,
+) -> Proved:
     """Prove a space, its pretrained weights and its data; images are decoded at every size on the way.
 
     Args:
         overrides: values of the space that are replaced first
+        with_weights: False where nothing is to be trained: weights may be missing
 
     Raises:
         UserError: every mistake found, one line each.
@@ -46,7 +54,7 @@ def prove_all(space: str, data: DataConfig | None, *, download: bool, overrides:
     weights: dict[str, Weights] = {}
     prepared = reading = None
     with _collected(mistakes):
-        weights = provide_weights(loaded.pretrained_backbones(), download=download)
+        weights = provide_weights(loaded.pretrained_backbones() if with_weights else (), download=download)
     if data:
         with _collected(mistakes):
             reading = _as_space_says(data, loaded)
