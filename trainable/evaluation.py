@@ -51,7 +51,7 @@ def split_logits(
     classifier.eval()
     at_once = EVALUATED_FOR_TRAINED * micro_batch if micro_batch else BATCH_IMAGES
     with torch.no_grad():
-        parts = (part for batch in features.batches(images) for part in batch.split(at_once))
+        parts = (part for batch in features.batches(images) for part in torch.split(batch, at_once))
         # one copy at the end: the host does not wait for each batch
         return torch.cat([classifier.suffix(part) for part in parts]).float().cpu()
 

@@ -112,26 +112,25 @@ class Peaks:
 class GpuShares:
     """The share of a GPU for each trial, as far as earlier ones tell."""
 
-    def __init__(self, peaks: Peaks, precision: str = "fp32") -> None:
+    def __init__(self, peaks: Peaks) -> None:
         self._peaks = peaks
-        self._precision = precision
         self._gpu_gib: float | None = None
         """of the smallest GPU that a worker has told of"""
         self._alone: set[str] = set()
 
-    def of(self, trial: str, config: TrialConfig) -> float:
+    def of(self, trial: str, key: MemoryKey) -> float:
         """What a trial is to ask for."""
-        peak = self._peaks.expected(memory_key(config, self._precision))
+        peak = self._peaks.expected(key)
         if trial in self._alone or peak is None or self._gpu_gib is None:
             return 1.0
         return share_of_gpu(peak, self._gpu_gib)
 
-    def learn(self, config: TrialConfig, peak_gib: float, gpu_gib: float | None) -> None:
+    def learn(self, key: MemoryKey, peak_gib: float, gpu_gib: float | None) -> None:
         """Take in a trial's peak so far, and the memory of the GPU that it runs on; None: it runs on none."""
         if gpu_gib is None:
             return
         self._gpu_gib = min(gpu_gib, self._gpu_gib or gpu_gib)
-        self._peaks.remember(memory_key(config, self._precision), peak_gib)
+        self._peaks.remember(key, peak_gib)
 
     def leave_alone(self, trial: str) -> None:
         """Take in that a trial ran out of memory on its share: the next time it gets a GPU of its own."""

@@ -34,7 +34,7 @@ from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.ray_backend.driver import Driver
 from tuner.ray_backend.proposals import Proposal
-from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, Peaks, fit
+from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, MemoryKey, Peaks, fit, memory_key
 from tuner.ray_backend.worker import TrialActor
 
 RETRIES = 1
@@ -110,8 +110,9 @@ class Slots:
 
     def take(self, proposal: Proposal) -> dict[str, float]:
         """What a trial asks Ray for."""
-        self._taken[proposal.trial] = self._shares.of(proposal.trial, proposal.config) if self._shares else self.gpus
-        return {"cpu": self.cpus, "gpu": self._taken[proposal.trial]}
+        share = self._shares.of(proposal.trial, _key(proposal)) if self._shares else self.gpus
+        self._taken[proposal.trial] = share
+        return {"cpu": self.cpus, "gpu": share}
 
     def gpus_of(self, trial: str) -> float:
         """What a trial was given last."""
@@ -120,12 +121,16 @@ class Slots:
     def learn(self, proposal: Proposal, report: Mapping[str, Any]) -> None:
         """Take in what a trial that runs has told of its memory."""
         if self._shares:
-            self._shares.learn(proposal.config, report["peak_memory_gib"], report["gpu_memory_gib"])
+            self._shares.learn(_key(proposal), report["peak_memory_gib"], report["gpu_memory_gib"])
 
     def leave_alone(self, trial: str) -> None:
         """Take in that a trial ran out of memory on its share of a GPU."""
         if self._shares:
             self._shares.leave_alone(trial)
+
+
+def _key(proposal: Proposal) -> MemoryKey:
+    return memory_key(proposal.config, proposal.assignment.precision)
 
 
 def _fixed_shares(share: float, gpus: float) -> int:

@@ -100,33 +100,31 @@ def test_a_damaged_file_is_as_none(text: str, tmp_path: Path) -> None:
 
 
 def test_a_trial_has_a_gpu_alone_until_one_like_it_is_measured(tmp_path: Path) -> None:
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
-    config, other = small_config(), small_config(freeze=0)
-    assert shares.of("t0001", config) == 1
-    shares.learn(config, 2.0, gpu_gib=24)
-    assert shares.of("t0002", config) == 0.125
-    assert shares.of("t0003", other) == 1
-    shares.learn(config, 8.0, gpu_gib=80)
-    assert shares.of("t0004", config) == 0.5  # the smaller GPU counts
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
+    assert shares.of("t0001", KEY) == 1
+    shares.learn(KEY, 2.0, gpu_gib=24)
+    assert shares.of("t0002", KEY) == 0.125
+    assert shares.of("t0003", replace(KEY, frozen=0)) == 1
+    shares.learn(KEY, 8.0, gpu_gib=80)
+    assert shares.of("t0004", KEY) == 0.5  # the smaller GPU counts
 
 
 def test_what_ran_out_of_memory_on_a_share_gets_a_gpu_alone(tmp_path: Path) -> None:
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
-    config = small_config()
-    shares.learn(config, 2.0, gpu_gib=24)
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
+    shares.learn(KEY, 2.0, gpu_gib=24)
     shares.leave_alone("t0002")
-    assert (shares.of("t0002", config), shares.of("t0003", config)) == (1, 0.125)
+    assert (shares.of("t0002", KEY), shares.of("t0003", KEY)) == (1, 0.125)
 
 
 def test_a_known_peak_says_nothing_before_a_worker_tells_of_its_gpu(tmp_path: Path) -> None:
-    Peaks(tmp_path / "peaks.json").remember(memory_key(small_config(), "fp32"), 2.0)
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
-    assert shares.of("t0001", small_config()) == 1
-    shares.learn(small_config(freeze="all"), 1.0, gpu_gib=24)
-    assert shares.of("t0002", small_config()) == 0.125
+    Peaks(tmp_path / "peaks.json").remember(KEY, 2.0)
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
+    assert shares.of("t0001", KEY) == 1
+    shares.learn(replace(KEY, frozen=5), 1.0, gpu_gib=24)
+    assert shares.of("t0002", KEY) == 0.125
 
 
 def test_cpus_have_no_shares(tmp_path: Path) -> None:
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"), "fp32")
-    shares.learn(small_config(), 2.0, gpu_gib=None)
+    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
+    shares.learn(KEY, 2.0, gpu_gib=None)
     assert not (tmp_path / "peaks.json").exists()
