@@ -17,13 +17,14 @@ from typing import Literal, Protocol, assert_never
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.axes import Value
 from search_spaces.space import Space
 from tuner.ray_backend.domain import Domain, Label, state_of
+from tuner.ray_backend.lessons import Lesson, frozen_trial, lesson_of
 
 Direction = Literal["maximize", "minimize"]
 Kind = Literal["tpe", "random", "grid"]
@@ -152,7 +153,7 @@ class _Study:
         self._asked = 0
         self._running: dict[str, _Running] = {}
         self._paused: dict[str, _Running] = {}
-        self._amended: dict[int, _Lesson] = {}
+        self._amended: dict[int, Lesson] = {}
         """number in the study -> what it should say of trials that were paused there and went on"""
 
     @property
@@ -185,7 +186,7 @@ class _Study:
             self._paused[trial] = running
         if running.number is None:
             return
-        lesson = _lesson(self._direction, status, value, running.values)
+        lesson = lesson_of(self._direction, status, value, running.values)
         if running.number in self._amended:
             self._amended[running.number] = lesson
             return
@@ -199,7 +200,7 @@ class _Study:
     def resume(self, trial: str) -> None:
         running = self._running[trial] = self._paused.pop(trial)
         if running.number is not None:
-            self._amended[running.number] = _Lesson(TrialState.RUNNING)
+            self._amended[running.number] = Lesson(TrialState.RUNNING)
 
     def replay(self, past: Iterable[PastTrial]) -> list[str]:
         skipped = []
@@ -219,7 +220,7 @@ class _Study:
         before, self._study = self._study, self._new_study()
         for found in before.get_trials(deepcopy=False):
             lesson = self._amended.get(found.number)
-            self._study.add_trial(_frozen(lesson, found.params, found.distributions) if lesson else found)
+            self._study.add_trial(frozen_trial(lesson, found.params, found.distributions) if lesson else found)
         self._amended.clear()
 
     def _new_study(self) -> optuna.Study:
@@ -263,66 +264,16 @@ class _Study:
             running.report(step, value)
         if state_of(past.status) is TrialState.RUNNING:
             self._running[past.trial] = running
-            lesson = _Lesson(TrialState.RUNNING)
+            lesson = Lesson(TrialState.RUNNING)
         else:
-            lesson = _lesson(self._direction, past.status, past.best_value, running.values)
+            lesson = lesson_of(self._direction, past.status, past.best_value, running.values)
         if past.status == "paused":
             self._paused[past.trial] = running
         if known:
             labels = self._domain.labels(past.params)
             distributions = {path: self._domain.distributions[path] for path in labels}
-            self._study.add_trial(_frozen(lesson, labels, distributions))
+            self._study.add_trial(frozen_trial(lesson, labels, distributions))
         return known
-
-
-@dataclass(frozen=True)
-class _Lesson:
-    """What the study is told about a trial."""
-
-    state: TrialState
-    value: float | None = None
-    values: dict[int, float] = field(default_factory=dict)
-    """step -> best objective so far"""
-
-
-def _frozen(lesson: _Lesson, params: Mapping[str, Label], distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    return create_trial(
-        state=lesson.state,
-        value=lesson.value,
-        params=dict(params),
-        distributions=dict(distributions),
-        intermediate_values=lesson.values,
-    )
-
-
-def _lesson(direction: Direction, status: str, best: float | None, values: dict[int, float]) -> _Lesson:
-    """The study's state, value and intermediate values for a trial that has ended.
-
-    TPE puts completed trials before pruned ones, and pruned ones in order of their last step, latest first, and then of
-    the value there. Two things follow. The values are best-so-far ones, as those that decided the pruning were. And
-    a trial that diverged must not keep its steps, or one that did so late would rank above all that were pruned
-    earlier; a single worst value at step 0, where no other trial has its last, ranks it below them all.
-    """
-    so_far = _best_so_far(direction, values)
-    state = state_of(status)
-    if state is TrialState.FAIL or (status == "paused" and best is None):
-        return _Lesson(TrialState.FAIL, None, so_far)
-    last = next(reversed(values.values()), best) if state is TrialState.PRUNED else best
-    if best is None or last is None or not math.isfinite(best) or not math.isfinite(last):
-        worst = -math.inf if direction == "maximize" else math.inf
-        return _Lesson(TrialState.PRUNED, worst, {0: worst})
-    if state is TrialState.PRUNED:
-        return _Lesson(state, next(reversed(so_far.values()), None), so_far)
-    return _Lesson(state, best, so_far)
-
-
-def _best_so_far(direction: Direction, values: dict[int, float]) -> dict[int, float]:
-    better = max if direction == "maximize" else min
-    so_far: dict[int, float] = {}
-    for step, value in values.items():
-        if math.isfinite(value):
-            so_far[step] = better(next(reversed(so_far.values()), value), value)
-    return so_far
 
 
 class _Grid:

@@ -297,3 +297,67 @@ def test_optuna_keeps_quiet_and_its_settings_stay(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == ""
     assert optuna.logging.get_verbosity() == before
     assert logging.getLogger("optuna").level == before
+
+
+@pytest.mark.parametrize("kind", ["tpe", "random"])
+def test_a_paused_trial_teaches_as_a_pruned_one_until_it_goes_on(kind: Kind) -> None:
+    halted, pruned = live(kind), live(kind)
+    for running, status in ((halted, "paused"), (pruned, "pruned")):
+        running.run_many(6)
+        running.run(status, [0.5, 0.4], 0.5)
+    assert memory(halted.sampler) == memory(pruned.sampler)
+    assert halted.run_many(2) == pruned.run_many(2)
+
+
+@pytest.mark.parametrize("asked_between", [False, True])
+def test_a_trial_that_goes_on_is_remembered_once_as_it_ended(asked_between: bool) -> None:
+    paused, whole = live(), live()
+    for running in (paused, whole):
+        running.run_many(6)
+    paused.run("paused", [0.5, 0.4], 0.5)
+    going_on = paused.past[-1].trial
+    paused.sampler.resume(going_on)
+    if asked_between:
+        assert remembered(paused.sampler)[-1].state is TrialState.RUNNING
+    for step, value in ((3, 0.7), (4, 0.6)):
+        paused.sampler.report(going_on, step, value)
+    paused.sampler.tell(going_on, "complete", 0.7)
+    whole.run("complete", [0.5, 0.4, 0.7, 0.6], 0.7)
+    assert memory(paused.sampler) == memory(whole.sampler)
+    assert paused.run_many(2) == whole.run_many(2)
+
+
+def test_a_trial_may_pause_and_go_on_more_than_once() -> None:
+    running = live()
+    running.run_many(6)
+    running.run("paused", [0.5], 0.5)
+    trial = running.past[-1].trial
+    for step in (2, 3):
+        running.sampler.resume(trial)
+        running.sampler.report(trial, step, 0.5)
+        running.sampler.tell(trial, "paused", 0.5)
+    last = remembered(running.sampler)[-1]
+    assert (last.state, last.value, list(last.intermediate_values)) == (TrialState.PRUNED, 0.5, [1, 2, 3])
+
+
+def test_a_paused_trial_of_a_log_may_go_on() -> None:
+    running, again = live(), live()
+    running.run("paused", [0.5], 0.5)
+    again.sampler.replay(running.past)
+    for sampler in (running.sampler, again.sampler):
+        sampler.resume(running.past[-1].trial)
+        sampler.tell(running.past[-1].trial, "complete", 0.6)
+    assert memory(again.sampler) == memory(running.sampler)
+
+
+def test_a_trial_that_was_paused_before_it_had_a_value_teaches_nothing() -> None:
+    running = live()
+    running.run("paused", [], None)
+    assert remembered(running.sampler)[0].state is TrialState.FAIL
+
+
+def test_only_a_paused_trial_goes_on() -> None:
+    running = live()
+    running.run("complete", [0.5], 0.5)
+    with pytest.raises(KeyError):
+        running.sampler.resume(running.past[-1].trial)

@@ -322,3 +322,25 @@ def test_a_failed_write_is_made_up_for(db: Path, log: Log, monkeypatch: pytest.M
 def test_a_mirror_that_never_started_closes(db: Path) -> None:
     StudyMirror(db, space()).close()
     assert not db.exists()
+
+
+def test_a_paused_trial_is_running_until_the_search_is_over(db: Path, log: Log) -> None:
+    mirror(log.events, url(db), space())
+    assert trials(db)[7].state is TrialState.RUNNING
+    log.add("search_ended", status="complete")
+    mirror(log.events, url(db), space())
+    assert (trials(db)[7].state, trials(db)[7].value) == (TrialState.PRUNED, 0.1)
+
+
+def test_a_trial_that_goes_on_after_a_pause_has_one_row(db: Path, tmp_path: Path, log: Log) -> None:
+    write_live(db, log.events)
+    log.add("trial_resumed", trial="t0008", reason="promoted to rung 2", rung=2)
+    log.epochs("t0008", [0.3], first=2)
+    log.end("t0008", "complete")
+    log.add("search_ended", status="complete")
+    write_live(db, log.events, pieces=3)
+    row = trials(db)[7]
+    assert (row.state, row.value, row.intermediate_values) == (TrialState.COMPLETE, 0.3, {1: 0.1, 2: 0.3})
+    assert len(trials(db)) == 9
+    rebuild_study(tmp_path / "rebuilt.db", log.events, space())
+    assert facts(db) == facts(tmp_path / "rebuilt.db")
