@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -217,7 +218,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
                 yield name, call(*given)
 
     patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)
-    patch.setattr(tune_loop, "Slots", lambda resources: resources)
+    patch.setattr(tune_loop, "Slots", lambda _: SimpleNamespace(gpus=0.0))
     patch.setattr(tune_loop, "run_trials", run_trials)
     patch.setattr(tune_loop, "results_of", results_of)
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials

@@ -14,7 +14,7 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,6 +58,14 @@ class Compute(Strict):
 
 
 PLAIN = Compute()
+
+
+def departures(compute: Mapping[str, str]) -> str:
+    """In what a Compute's stored fields are not the plain way, as text; empty where in nothing."""
+    plain = PLAIN.model_dump()
+    return ", ".join(f"{name} {value}" for name, value in compute.items() if value != plain.get(name))
+
+
 ComputeChoice = Literal["plain", "auto"]
 """what a search asks for: the plain way, or what the probe finds"""
 

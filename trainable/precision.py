@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from trainable.errors import UserError
 
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "bf16", "fp16"]
 """fp32: everything; bf16, fp16: what torch.autocast takes to be safe, the loss and the metrics in fp32"""
+
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+def stored_precision(given: str) -> Precision:
+    """What a log says; fp32 where it does not say."""
+    return next((known for known in PRECISIONS if known == given), "fp32")
 
 
 def dtype_of(precision: Precision) -> torch.dtype:

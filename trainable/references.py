@@ -17,6 +17,7 @@ from trainable.config import TrialConfig
 from trainable.devices import make_deterministic
 from trainable.evaluation import Evaluator, predict_all, save_predictions
 from trainable.metrics import Objective, scores
+from trainable.precision import Precision
 from trainable.prefix.features import PrefixFeatures
 from trainable.prefix.planner import Sharing
 from trainable.weights import Weights
@@ -57,6 +58,7 @@ def logistic_regression(
     objective: Objective,
     device: torch.device,
     sharing: Sharing | None = None,
+    precision: Precision = "fp32",
 ) -> ReferenceModel:
     """Logistic regression (scikit-learn, one a label in multi-label data) on features of the config's frozen backbone.
 
@@ -65,7 +67,7 @@ def logistic_regression(
     """
     from sklearn.preprocessing import StandardScaler
 
-    features = _frozen_features(config, data, weights, device, sharing)
+    features = _frozen_features(config, data, weights, device, sharing, precision)
     scaler = StandardScaler().fit(features["train"])
     inputs = {split: scaler.transform(found) for split, found in features.items()}
     targets = data.targets[data.split["train"]]
@@ -79,15 +81,20 @@ def logistic_regression(
 
 
 def _frozen_features(
-    config: TrialConfig, data: ImageDataset, weights: Weights | None, device: torch.device, sharing: Sharing | None
+    config: TrialConfig,
+    data: ImageDataset,
+    weights: Weights | None,
+    device: torch.device,
+    sharing: Sharing | None,
+    precision: Precision,
 ) -> dict[str, npt.NDArray[np.float32]]:
     make_deterministic()  # as trials are, with which features are shared
-    classifier = build_classifier(config, len(data.labels), weights).to(device)
+    classifier = build_classifier(config, len(data.labels), weights, precision).to(device)
     classifier.freeze(len(classifier.blocks))
     classifier.eval()
     features = PrefixFeatures(classifier, data, device, sharing)
     return {
-        split: torch.cat([batch.cpu() for batch in features.batches(images)]).numpy()
+        split: torch.cat([batch.float().cpu() for batch in features.batches(images)]).numpy()
         for split, images in data.split.items()
     }
 

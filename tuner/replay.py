@@ -278,6 +278,10 @@ def _epoch_count(given: Any) -> float | None:
     return count if count is None or not count.is_integer() else int(count)
 
 
+def _named_texts(given: Any) -> dict[str, str]:
+    return {name: text(found) for name, found in mapping(given).items()}
+
+
 def _counts(given: Any) -> dict[str, int]:
     return {name: count for name, found in mapping(given).items() if (count := integer(found)) is not None}
 
@@ -290,5 +294,6 @@ _EPOCH_READERS: Mapping[str, Callable[[Any], Any]] = {
     "best_epoch": _epoch_count,
     "val": metrics,
     "features": _counts,
+    "compute": _named_texts,
     "best": mapping,
 }

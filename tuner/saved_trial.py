@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from trainable.backbones import count_blocks
+from trainable.compute import PLAIN, Compute
 from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import write_splits
 from trainable.errors import UserError
 from trainable.freezing import blocks_to_freeze
 from trainable.metrics import Objective, parse_objective
+from trainable.precision import PRECISIONS, Precision
 from trainable.weights import Weights
 from tuner.config import DataConfig, Resources, parse_options
 from tuner.plugins import require_plugins
@@ -36,6 +40,8 @@ class SavedTrial:
     data: DataConfig
     objective: Objective
     threads: int
+    precision: Precision = "fp32"
+    compute: Compute = PLAIN
     expected: float | None = None
     epochs_run: float | None = None
     data_hash: str | None = None
@@ -91,11 +97,28 @@ def read_saved(file: Path, data: Path | None, objective: str | None = None, spli
         data=data_config,
         objective=parse_objective(metric),
         threads=threads,
+        **_arithmetic(file, provenance),
         expected=result.get("objective", {}).get("value"),
         epochs_run=epochs_run,
         data_hash=facts.get("hash"),
         weights_sha256=provenance.get("weights_sha256"),
     )
+
+
+def _arithmetic(file: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Precision and way to compute, which the result depends on; a bare config's are the default ones."""
+    precision, compute = provenance.get("precision", "fp32"), provenance.get("compute", {})
+    if precision not in PRECISIONS:
+        raise UserError(f"{file}: provenance.precision is {precision!r} but must be one of {', '.join(PRECISIONS)}")
+    try:
+        return {"precision": precision, "compute": Compute.model_validate(compute)}
+    except ValidationError as error:
+        raise UserError(
+            *(
+                f"{file}: provenance.{'.'.join(map(str, ('compute', *finding['loc'])))}: {finding['msg']}"
+                for finding in error.errors()
+            )
+        ) from None
 
 
 def train_again(
@@ -129,7 +152,15 @@ def train_again(
         out / "splits.csv", data.root, data.labels, data.task, saved.config.image_size, saved.data.data_seed
     )
     files = TrialFiles(out / "checkpoints", out / "predictions.npz")
-    job = TrialJob(saved.config, saved.objective, files, weights, last_epoch=saved.epochs_run)
+    job = TrialJob(
+        saved.config,
+        saved.objective,
+        files,
+        weights,
+        last_epoch=saved.epochs_run,
+        precision=saved.precision,
+        compute=saved.compute,
+    )
     report = None
     for report in train_trial(job, images, trial_device()):
         listen(report)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ray import tune
 
+from trainable.compute import PLAIN, ComputeChoice
 from trainable.config import TrialConfig
 from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.devices import gpu_memory_gib, trial_device
@@ -20,6 +21,7 @@ from trainable.errors import DivergedError
 from trainable.memory import is_out_of_memory, smaller_micro_batch, trains_batch_norm
 from trainable.metrics import parse_objective
 from trainable.plugins import Plugin, load_plugin
+from trainable.precision import Precision
 from trainable.prefix.planner import Sharing
 from trainable.task import Task
 from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
@@ -53,6 +55,8 @@ class Assignment:
     """of the search"""
     depths: dict[str, list[int]] = field(default_factory=dict)
     """backbone -> numbers of frozen blocks that its trials may have"""
+    precision: Precision = "fp32"
+    compute: ComputeChoice = "plain"
 
     def enter(self) -> None:
         """Make this process one that trials of the search can run in."""
@@ -77,6 +81,8 @@ class Assignment:
             sharing=self._sharing(config.backbone),
             patience_from_epoch=self.patience_from_epoch,
             rungs=tuple(self.rungs),
+            precision=self.precision,
+            compute=None if self.compute == "auto" else PLAIN,
         )
 
     def _sharing(self, backbone: str) -> Sharing:
@@ -208,7 +214,7 @@ def score_on_test(assignment: Assignment, trial: str, config: dict[str, Any]) ->
 
     assignment.enter()
     job = assignment.job(trial, TrialConfig.model_validate(config))
-    model = load_model(job.files.best, trial_device(), job.weights)
+    model = load_model(job.files.best, trial_device(), job.weights, job.precision)
     data = assignment.dataset(job.config.image_size)
     return score_test(model, data, job.objective, job.files.test_predictions, job.sharing).metrics
 
@@ -225,7 +231,9 @@ def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -
         model = references.prevalence(data)
     else:
         device = trial_device()
-        model = references.logistic_regression(job.config, data, job.weights, job.objective, device, job.sharing)
+        model = references.logistic_regression(
+            job.config, data, job.weights, job.objective, device, job.sharing, job.precision
+        )
     files = {"val": job.files.predictions, "test": job.files.test_predictions}
     found = references.score_reference(model, job.config, data, job.objective, files)
     seconds = time.perf_counter() - began

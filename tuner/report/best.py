@@ -158,6 +158,8 @@ def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[s
     }
     if sha256 := trial.facts.get("weights_sha256"):
         provenance["weights_sha256"] = sha256
+    if compute := trial.epochs[-1].compute:
+        provenance["compute"] = compute
     if search.plugins:
         provenance["plugins"] = search.plugins
     if trial.parent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from trainable.compute import departures
 from tuner.evidence.bootstrap import FEWEST_GROUPS
 from tuner.evidence.gathering import Evidence
 from tuner.evidence.weighted import known
@@ -250,9 +251,19 @@ def origin_of(search: SearchRecord) -> Iterator[tuple[str, str]]:
     yield "reruns", f"{reruns}{begun}" if search.reruns else ""
     yield "features", table.features(search.features)
     yield "precision", table.escape(search.precision)
+    yield "compute", table.escape(_not_plain(search))
     yield "latency", _latency_basis(search) if search.model_costs else ""
     yield "test_reads", str(search.test_reads)
     versions = sorted(search.versions.items())
     yield "versions", table.escape(", ".join(f"{name} {table.short(version)}" for name, version in versions))
     commit = search.git or ""
     yield "git", table.escape(commit[:12] + "+" * commit.endswith("+"))
+
+
+def _not_plain(search: SearchRecord) -> str:
+    """The ways other than the plain one that trials were computed in, each with its trials."""
+    by_way: dict[str, list[str]] = defaultdict(list)
+    for trial in search.trials:
+        if trial.epochs and (way := departures(trial.epochs[-1].compute)):
+            by_way[way].append(trial.id)
+    return "; ".join(f"{way}: {', '.join(ids)}" for way, ids in by_way.items())

@@ -12,6 +12,7 @@ from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import SPLITS
 from trainable.errors import UserError
 from trainable.metrics import parse_objective
+from trainable.precision import Precision, stored_precision
 from trainable.weights import Weights, require_weights
 from tuner.evidence.gathering import gather
 from tuner.journal import refresh_journal
@@ -101,7 +102,7 @@ def _train(
     config = parse_config(dict(trial.config))
     files = TrialFiles(folder / "checkpoints", folder / "predictions.npz")
     data = open_stored(store, search, config.image_size)
-    job = _job(store, trial, config, splits, data, files)
+    job = _job(store, trial, config, splits, data, files, stored_precision(search.precision))
     report = None
     for report in retrain(job, data, trial_device()):
         if listen:
@@ -109,7 +110,7 @@ def _train(
     assert report is not None  # a best epoch has steps that led to it
     if "test" in splits or "test" not in data.split:
         return report.steps, {}
-    model = load_model(files.best, trial_device(), job.weights)
+    model = load_model(files.best, trial_device(), job.weights, job.precision)
     test = score_test(model, data, parse_objective(search.metric), files.test_predictions)
     return report.steps, test.metrics
 
@@ -121,6 +122,7 @@ def _job(
     splits: tuple[str, ...],
     data: ImageDataset,
     files: TrialFiles,
+    precision: Precision,
 ) -> RetrainJob:
     from trainable.checkpoint import load_checkpoint
     from trainable.data.batches import steps_per_epoch
@@ -136,6 +138,7 @@ def _job(
         thresholds=tuple(best["thresholds"]),
         checkpoint=files.best,
         weights=_same_weights(trial, config),
+        precision=precision,
         learning_rates=tuple(lr for epoch, lr in sorted(lr_of_epoch.items()) if epoch <= math.ceil(best["epoch"])),
     )
 
