@@ -11,7 +11,7 @@ from search_spaces.axes import AXES
 from search_spaces.check import prove
 from search_spaces.document import parse_yaml
 from search_spaces.fields import CONFIG_FIELDS
-from search_spaces.schedulers import Asha
+from search_spaces.schedulers import Asha, OneEpoch, PausingAsha
 from search_spaces.space import Budget, Space, read_space
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text(encoding="utf-8")
@@ -32,5 +32,7 @@ def test_every_field_is_named() -> None:
     named = set(re.findall(r"`([a-z_.]+)`", PAGE))
     assert set(CONFIG_FIELDS) <= named
     assert set(Space.model_fields) <= named
-    assert {*Asha.model_fields, *Budget.model_fields} - {"kind"} <= named
+    assert {*Asha.model_fields, *PausingAsha.model_fields, *OneEpoch.model_fields, *Budget.model_fields} - {
+        "kind"
+    } <= named
     assert all(f"{{{kind}: [" in PAGE for kind in AXES)
