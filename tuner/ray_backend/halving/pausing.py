@@ -2,10 +2,10 @@
 
 Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2: a trial pauses at every
 rung and goes on once it is among the best 1 / `reduction_factor` of all that came there. Three things differ. Unless
-`eager`, promotions wait until all trials have started: a search has a known number of them, and whom the first few
-would promote many of the rest surpass. Best-so-far values are compared. And what is best at the highest rung goes on
-even where a `reduction_factor`-th of the few trials there is less than one, so that a search ends with one that was
-trained to its last epoch.
+`eager`, promotions wait until all trials have started, and then the lowest rung comes first: a search has a known
+number of trials, and whom the first few would promote many of the rest surpass. Best-so-far values are compared. And
+what is best at the highest rung goes on even where a `reduction_factor`-th of the few trials there is less than one, so
+that a search ends with one that was trained to its last epoch.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tuner.ray_backend.halving.protocol import Decision, Promotion
 
 
 class PausingAsha:
-    """Pauses every trial at every rung; the best of each rung are promotable, from the highest rung down."""
+    """Pauses every trial at every rung; the best of each rung are promotable."""
 
     def __init__(
         self, ladder: Ladder, reduction_factor: int, *, eager: bool = False, exempt: Collection[str] = ()
     ) -> None:
         """
         Args:
-            eager: promote while new trials are still to start, as the paper does.
+            eager: promote while new trials are still to start, from the highest rung down, as the paper does.
             exempt: trials that are recorded, so that others are judged against them, but never paused.
         """
         self._ladder = ladder
@@ -65,8 +65,9 @@ class PausingAsha:
 
     def promotable(self, all_started: bool) -> Promotion | None:
         choices = [self._among_the_best] * (all_started or self._eager) + [self._alone_at_the_top] * all_started
+        rungs = range(1, len(self.levels) + 1)
         for choose in choices:
-            for rung in reversed(range(1, len(self.levels) + 1)):
+            for rung in reversed(rungs) if self._eager else rungs:
                 if found := best_first(choose(rung)):
                     return Promotion(found[0].trial, rung + 1)
         return None

@@ -46,10 +46,10 @@ def test_who_waits_where_and_who_would_go_on() -> None:
     log += resumed(3, 0.7, first=2, status="paused", rung=2)
     halving = halving_after(log)
     assert halving.paused == ["t0003", "t0004", "t0005", "t0002"]
-    assert halving.promotable(all_started=True) == Promotion("t0003", 3)  # one of two at the second rung
-    halving.promote("t0003")
     assert halving.promotable(all_started=True) == Promotion("t0004", 2)
     halving.promote("t0004")
+    assert halving.promotable(all_started=True) == Promotion("t0003", 3)  # one of two at the second rung
+    halving.promote("t0003")
     assert halving.promotable(all_started=True) is None
 
 

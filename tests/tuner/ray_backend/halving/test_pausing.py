@@ -90,8 +90,11 @@ def test_nobody_is_promoted_before_all_have_started_unless_eager() -> None:
     assert paused_at_first({"t2": 0.3, "t3": 0.8}, eager=True).promotable(all_started=False) is None
 
 
-def test_the_highest_rung_comes_first() -> None:
-    halving = paused_at_first({f"t{number}": number / 10 for number in range(9)})
+@pytest.mark.parametrize(
+    ("eager", "first"), [(False, Promotion("t20", 2)), (True, Promotion("t6", 3))], ids=["lowest first", "eager"]
+)
+def test_the_lowest_rung_comes_first_unless_eager(eager: bool, first: Promotion) -> None:
+    halving = paused_at_first({f"t{number}": number / 10 for number in range(9)}, eager=eager)
     for trial in ("t8", "t7"):
         halving.promote(trial)
         assert halving.report(trial, 3, 0.9) == "pause"
@@ -104,7 +107,7 @@ def test_the_highest_rung_comes_first() -> None:
         halving.started(f"t{number}")
         halving.report(f"t{number}", 1, 0.99)
         halving.ended(f"t{number}", 0.99, early_stopped=False)
-    assert halving.promotable(all_started=True) == Promotion("t6", 3)  # to the last epoch, before t20 to rung 2
+    assert halving.promotable(all_started=True) == first  # to rung 2, or t6 to the last epoch
 
 
 def test_a_trial_that_was_told_to_pause_is_promotable_once_it_has() -> None:
