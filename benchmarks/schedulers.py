@@ -86,13 +86,14 @@ CONTENDERS: dict[str, Callable[[Grid, Sequence[str]], Halving]] = {
     RANDOM: ours(schedulers.NoScheduler()),
     "one_epoch, keep 3": ours(schedulers.OneEpoch(keep=3)),
     "asha": ours(schedulers.Asha()),
-    "asha from 0.5": ours(schedulers.Asha(grace_epochs=0.5)),
+    "asha from 0.75": ours(schedulers.Asha(grace_epochs=0.75)),
     "pausing_asha": ours(schedulers.PausingAsha()),
     "pausing_asha, eager": ours(schedulers.PausingAsha(eager=True)),
+    "pausing_asha from 0.75": ours(schedulers.PausingAsha(grace_epochs=0.75)),
     "pausing_asha from 0.5": ours(schedulers.PausingAsha(grace_epochs=0.5)),
     "pausing_asha from 0.25": ours(schedulers.PausingAsha(grace_epochs=0.25)),
     "asha, baseline kept": ours(schedulers.Asha(), baseline_kept=True),
-    "pausing_asha, baseline kept": ours(schedulers.PausingAsha(), baseline_kept=True),
+    "pausing_asha from 0.75, baseline kept": ours(schedulers.PausingAsha(grace_epochs=0.75), baseline_kept=True),
 }
 """stock ASHA first: the others are measured against it"""
 
