@@ -66,7 +66,7 @@ class Classifier(nn.Module):
 
     def train(self, mode: bool = True) -> Classifier:
         """As `nn.Module.train`, but what is frozen stays in eval mode."""
-        self.training = mode
+        self.training = self.blocks.training = mode
         for part in (*self.trained_backbone, self.head):  # the frozen rest is in eval mode since it was frozen
             part.train(mode)
         if self.batch_norm_frozen:

@@ -114,4 +114,5 @@ def _alias(tensor: torch.Tensor) -> torch.Tensor:
 
 def _versions(backbone: Backbone) -> tuple[int, ...]:
     parts: Sequence[nn.Module] = (*backbone.blocks, backbone.neck)
-    return tuple(tensor._version for part in parts for tensor in _tensors(part))
+    # loading a part of a model writes BatchNorm's counters of the rest over themselves
+    return tuple(tensor._version for part in parts for tensor in _tensors(part) if tensor.is_floating_point())
