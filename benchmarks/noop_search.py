@@ -25,7 +25,7 @@ from tuner.evidence.gathering import Gatherer
 from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.driver import search_driver
 from tuner.ray_backend.study import StudyMirror
-from tuner.ray_backend.tune_loop import Slots, ray_session, run_trials
+from tuner.ray_backend.tune_loop import Slots, ray_session, run_phases
 from tuner.ray_backend.worker import Assignment, TrialActor
 from tuner.report.writer import OutputWriter
 from tuner.store import Store
@@ -142,7 +142,7 @@ def main(trials: int, reports: int, folder: Path) -> None:
             writer.start()
             mirror.start()
             store.listeners += [writer.put, mirror.put]
-            run_trials(driver, Slots(Resources()), store.ray / "trials", threading.Event(), actor=NoopActor)
+            run_phases([driver], Slots(Resources()), store.ray / "trials", threading.Event(), actor=NoopActor)
             store.append("search_ended", status="complete", reason="")
             store.listeners.clear()
             mirror.close()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -195,32 +195,26 @@ def write_space(path: Path, space: Mapping[str, Any]) -> Path:
 def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     """From now on searches run their trials one after another in this process."""
     from tuner.ray_backend import tune_loop
-    from tuner.ray_backend.driver import Driver
+    from tuner.ray_backend.phase import Phase, Phases
     from tuner.ray_backend.worker import TrialActor
     from tuner.report import plots
 
-    def run_trials(driver: Driver, slots: object, folder: Path, interrupted: threading.Event) -> None:  # noqa: ARG001
-        actor = object.__new__(TrialActor)
-        while not interrupted.is_set() and (asked := driver.ask()) is not None:
-            config, assignment = asked.config.model_dump(mode="json"), asdict(asked.assignment)
-            resources = {"cpu": 1, "gpu": 0}
-            given = {"trial": asked.trial, "config": config, "assignment": assignment, "resources": resources}
-            actor.reset_config(given)
-            _run_to_its_end(actor, driver, asked.trial)
-
-    def results_of(
-        tasks: Mapping[str, Any],
+    def run_phases(
+        phases: Iterable[Phase],
         slots: object,  # noqa: ARG001
+        folder: Path,  # noqa: ARG001
         interrupted: threading.Event,
-    ) -> Iterator[Any]:
-        for name, (call, given) in tasks.items():
-            if not interrupted.is_set():
-                yield name, call(*given)
+    ) -> None:
+        actor, following = object.__new__(TrialActor), Phases(iter(phases))
+        while not interrupted.is_set() and (asked := following.ask()) is not None:
+            config, assignment = asked.config.model_dump(mode="json"), asdict(asked.assignment)
+            given = {"trial": asked.trial, "work": asked.work, "config": config, "assignment": assignment}
+            actor.reset_config(given | {"resources": {"cpu": 1, "gpu": 0}})
+            _run_to_its_end(actor, following.current, asked.trial)
 
     patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)
     patch.setattr(tune_loop, "Slots", lambda _: SimpleNamespace(gpus=0.0))
-    patch.setattr(tune_loop, "run_trials", run_trials)
-    patch.setattr(tune_loop, "results_of", results_of)
+    patch.setattr(tune_loop, "run_phases", run_phases)
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials
 
 

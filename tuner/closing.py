@@ -1,51 +1,12 @@
-"""What follows the last trial: scores on test, references to beat, and all that is told of a search at its end."""
+"""What follows the last trial: who is scored on test, and all that is told of a search at its end."""
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
-
 from search_spaces.space import Space
-from trainable.config import TrialConfig
 from tuner.evidence.gathering import Gatherer
-from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
-from tuner.replay import replay
+from tuner.records import SearchRecord, TrialRecord
 from tuner.report.best import write_outputs
 from tuner.store import Store, write_atomically
-
-if TYPE_CHECKING:
-    from tuner.ray_backend.tune_loop import Slots, Task
-    from tuner.ray_backend.worker import Assignment
-
-
-def score_at_the_end(
-    store: Store,
-    baseline: TrialConfig,
-    assignment: Assignment,
-    slots: Slots,
-    interrupted: threading.Event,
-    top_k: int,
-) -> None:
-    """Read test once for the best trials and the baseline, and score the references that need no search.
-
-    An interruption leaves out what is still to come.
-    """
-    from tuner.ray_backend.tune_loop import results_of
-    from tuner.ray_backend.worker import score_on_test, score_reference
-
-    search = replay(store.events())
-    config = baseline.model_dump(mode="json")
-    tasks: dict[str, Task] = {name: (score_reference, (assignment, name, config)) for name in COMPUTED_REFERENCES}
-    trials = {trial.id: trial for trial in to_score_on_test(search, top_k)} if "test" in _splits(search) else {}
-    tasks |= {id: (score_on_test, (assignment, id, dict(trial.config))) for id, trial in trials.items()}
-    for name, result in results_of(tasks, slots, interrupted):
-        trial = name if name in trials else None
-        if isinstance(result, str):
-            store.append("note", trial, text=f"{'not scored on test' if trial else f'{name} was not scored'}: {result}")
-        elif trial:
-            store.append("test_scored", trial, test=result, reads=1)
-        else:
-            store.append("reference_scored", name=name, given=False, **result)
 
 
 def write_report(store: Store, space: Space, top_k: int, gatherer: Gatherer) -> None:
@@ -70,8 +31,3 @@ def to_score_on_test(search: SearchRecord, top_k: int) -> list[TrialRecord]:
     baseline = [search.baseline] if search.baseline and search.baseline.eligible else []
     unique = {trial.id: trial for trial in (*best, *baseline)}
     return [trial for trial in unique.values() if not trial.test_reads]
-
-
-def _splits(search: SearchRecord) -> list[str]:
-    sizes = search.data.get("sizes")
-    return list(sizes) if isinstance(sizes, dict) else []

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainable.data.cache import cache_folder
 from trainable.data.inspection import Inspection, drop_rare_labels, exclude, inspect
 from trainable.data.manifest import Manifest, read_manifest
-from trainable.data.cache import cache_folder
 from trainable.data.prepared import Scan, scan_images
 from trainable.data.splits import SplitRow, data_hash, make_splits, parse_ratios, split_rows
 from trainable.errors import UserError

@@ -155,6 +155,10 @@ class Store:
         """The folder of a trial's checkpoints, written by its worker."""
         return self.folder / "checkpoints" / trial
 
+    def last_checkpoint(self, trial: str) -> Path:
+        """A trial's state after its last epoch; with the optimiser's state it is the largest file of a trial."""
+        return self.checkpoints(trial) / "last.pt"
+
     def predictions(self, trial: str) -> Path:
         """The file of a trial's validation logits at its best epoch, written by its worker."""
         return self.folder / "predictions" / f"{trial}.npz"

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from small_searches import MakeSpace, tiny_space
 
 from trainable.errors import UserError
 from tuner.config import SearchConfig, parse_options
-from tuner.ray_backend import tune_loop
+from tuner.ray_backend import tune_loop, worker
 from tuner.records import SearchRecord
 from tuner.replay import replay
 from tuner.run import run_search
@@ -56,8 +56,8 @@ def test_a_search_is_told_as_it_happens(make_config: MakeConfig) -> None:
     assert heard == list(store.events())
     kinds = [event["kind"] for event in heard]
     assert kinds[0] == "search_started"
-    assert kinds[1:9] == ["trial_started", "epoch", "epoch", "trial_ended"] * 2
-    assert sorted(set(kinds[9:-1])) == ["reference_scored", "test_scored"]
+    assert kinds[1:10] == ["model_measured", *["trial_started", "epoch", "epoch", "trial_ended"] * 2]
+    assert sorted(set(kinds[10:-1])) == ["reference_scored", "test_scored"]
     assert (heard[-1]["kind"], heard[-1]["status"]) == ("search_ended", "complete")
     start = heard[0]
     assert (start["name"], start["trials"], start["objective"]) == (
@@ -108,16 +108,16 @@ def test_test_is_not_scored_where_there_is_none(make_config: MakeConfig) -> None
 
 
 def test_a_trial_that_cannot_be_scored_leaves_a_note(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(tasks: dict[str, Any], slots: object, interrupted: object) -> Iterator[Any]:  # noqa: ARG001
-        yield from ((name, "its file is gone") for name in tasks)
+    def fail(*_: object) -> None:
+        raise UserError("its file is gone")
 
-    monkeypatch.setattr(tune_loop, "results_of", fail)
+    monkeypatch.setattr(worker, "SCORING", {"test": fail, "reference": fail})
     record = replay(run_search(make_config()).events())
     assert record.status == "complete"
     assert {(note.trial, note.text) for note in record.notes} == {
-        *((trial.id, "not scored on test: its file is gone") for trial in record.trials),
-        (None, "majority was not scored: its file is gone"),
-        (None, "logistic_regression was not scored: its file is gone"),
+        *((trial.id, "not scored on test: UserError: its file is gone") for trial in record.trials),
+        (None, "majority was not scored: UserError: its file is gone"),
+        (None, "logistic_regression was not scored: UserError: its file is gone"),
     }
 
 
@@ -178,7 +178,7 @@ def test_a_bug_keeps_its_traceback_and_the_log_its_end(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(tune_loop, "run_trials", fail)
+    monkeypatch.setattr(tune_loop, "run_phases", fail)
     config = make_config()
     with pytest.raises(RuntimeError, match="a bug"):
         run_search(config)

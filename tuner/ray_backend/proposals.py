@@ -12,7 +12,7 @@ from search_spaces.axes import Value
 from search_spaces.space import Space
 from trainable.config import TrialConfig
 from tuner.ray_backend.sampler import Sampler
-from tuner.ray_backend.worker import Assignment
+from tuner.ray_backend.worker import Assignment, Work
 from tuner.records import BASELINE
 from tuner.warm_start import WarmTrial
 
@@ -32,7 +32,7 @@ class GoesOn:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial to run."""
+    """A trial to run, or a trial or reference to score."""
 
     trial: str
     config: TrialConfig
@@ -41,6 +41,7 @@ class Proposal:
     """what `trial_started` tells of it beside its config"""
     goes_on: GoesOn | None = None
     """None: a new trial"""
+    work: Work = "train"
 
 
 class Proposals(Protocol):

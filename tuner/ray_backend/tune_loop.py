@@ -1,4 +1,4 @@
-"""Ray Tune runs the driver's trials: two thin adaptors and the call that starts it all."""
+"""Ray Tune runs what the phases hand out: two thin adaptors and the call that starts it all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +32,7 @@ from ray.tune.stopper import NoopStopper
 from trainable.data.cache import cache_folder
 from trainable.errors import UserError
 from tuner.config import Resources
-from tuner.ray_backend.driver import Driver
+from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, MemoryKey, Peaks, fit, memory_key
 from tuner.ray_backend.worker import TrialActor
@@ -140,23 +140,24 @@ def _fixed_shares(share: float, gpus: float) -> int:
 
 
 class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
-    """Tune's searcher: hands out the driver's next trial when there is room for it."""
+    """Tune's searcher: hands out what comes next when there is room for it."""
 
-    def __init__(self, driver: Driver, slots: Slots) -> None:
+    def __init__(self, phases: Phases, slots: Slots) -> None:
         super().__init__()
-        self._driver = driver
+        self._phases = phases
         self._slots = slots
         self._handed_out: Counter[str] = Counter()
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002  (Tune's own id)
-        if not self._slots.room(self._driver.running):
+        if not self._slots.room(self._phases.current.running):
             return None
-        proposal = self._driver.ask()
-        if proposal is None:  # what runs may yet promote a trial that is paused
-            return None if self._driver.running else Searcher.FINISHED
+        proposal = self._phases.ask()
+        if proposal is None:  # what runs may yet promote a trial that is paused, and the next phase waits for it
+            return None if self._phases.current.running else Searcher.FINISHED
         self._handed_out[proposal.trial] += 1
         return {
             "trial": proposal.trial,
+            "work": proposal.work,
             "run": self._handed_out[proposal.trial],
             "config": proposal.config.model_dump(mode="json"),
             "assignment": asdict(proposal.assignment),
@@ -164,18 +165,18 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
         }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """The scheduler has told the driver already."""
+        """The scheduler has told the phase already."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log is the record, Tune's snapshot is not used."""
 
 
 class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
-    """Tune's scheduler: gives results to the driver and stops trials as it says."""
+    """Tune's scheduler: gives results to the phase that they are of and stops trials as it says."""
 
-    def __init__(self, driver: Driver, slots: Slots) -> None:
+    def __init__(self, phases: Phases, slots: Slots) -> None:
         super().__init__()
-        self._driver = driver
+        self._phases = phases
         self._slots = slots
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
@@ -190,36 +191,37 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         name = trial.config["trial"]
         if "crowded_out" in result:
             self._slots.leave_alone(name)
-            self._driver.crowded_out(name)
+            self._phases.current.crowded_out(name)
             return
         if "ended" in result:
             ending = json.loads(result["ended"])
-            self._driver.end(name, ending.pop("status"), ending.pop("error"), **ending)
+            self._phases.current.end(name, ending.pop("status"), ending.pop("error"), **ending)
             return
         self._take(name, result)
         status = json.loads(result["report"])["status"] if "report" in result else "running"
-        self._driver.end(name, status if status != "running" else self._driver.stopped_early(name))
+        self._phases.current.end(name, status if status != "running" else self._phases.current.stopped_early(name))
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         """The actor died: its process was killed, its node is gone, or it could not be started."""
         if trial.status == trial.ERROR:  # Tune says so of a trial that it will start again
-            self._driver.retry(trial.config["trial"])
+            self._phases.current.retry(trial.config["trial"])
             return
-        self._driver.end(trial.config["trial"], "lost", _cause_of_death(trial.get_pickled_error()))
+        self._phases.current.end(trial.config["trial"], "lost", _cause_of_death(trial.get_pickled_error()))
 
     def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
-        self._driver.end(trial.config["trial"], "paused")
+        self._phases.current.end(trial.config["trial"], "paused")
 
     def _take(self, name: str, result: Mapping[str, Any]) -> bool:
         if "report" not in result:
             return False
-        report = json.loads(result["report"])
-        self._slots.learn(self._driver.running[name].proposal, report)
-        return self._driver.report(name, report)
+        report, proposal = json.loads(result["report"]), self._phases.current.running[name].proposal
+        if proposal.work == "train":
+            self._slots.learn(proposal, report)
+        return self._phases.current.report(name, report)
 
     def _need_less(self, trial: Any, micro_batch: int | None, **facts: Any) -> None:
         """A trial ran out of memory and goes on; a process that takes it up again must do so as this one does."""
-        self._driver.short_of_memory(trial.config["trial"], micro_batch, **facts)
+        self._phases.current.short_of_memory(trial.config["trial"], micro_batch, **facts)
         if micro_batch is not None:
             smaller = {**trial.config["config"], "micro_batch": micro_batch}
             trial.set_config({**trial.config, "config": smaller})
@@ -266,29 +268,32 @@ def _id(trial: Any) -> str:
     return f"{name}-{run}" if run > 1 else str(name)
 
 
-def run_trials(
-    driver: Driver,
+def run_phases(
+    phases: Iterable[Phase],
     slots: Slots,
     folder: Path,
     interrupted: threading.Event,
     actor: type[TrialActor] = TrialActor,
 ) -> None:
-    """Run trials until the driver has no more; after an interruption those still running are paused.
+    """Do what the phases, one at least, hand out; after an interruption what still runs is paused.
+
+    The same workers serve all phases: to start one takes longer than to train a small trial.
 
     Args:
-        driver: whose trials they are
-        slots: how many at once
+        phases: asked for as the ones before them are through
+        slots: how many trials at once
         folder: Ray's own files go here; one that is not there yet
         interrupted: set it to stop
-        actor: what trains them
+        actor: what does the work
     """
+    following = Phases(iter(phases))
     try:
         tune.run(
             actor,
             name=folder.name,
             storage_path=str(folder.parent.absolute()),
-            search_alg=_Asker(driver, slots),
-            scheduler=_Reporter(driver, slots),
+            search_alg=_Asker(following, slots),
+            scheduler=_Reporter(following, slots),
             num_samples=-1,
             stop=_Interruption(interrupted),
             reuse_actors=True,
@@ -301,27 +306,4 @@ def run_trials(
             log_to_file=False,
         )
     finally:
-        driver.pause()
-
-
-Task = tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]
-"""a function that a worker calls, and its arguments"""
-
-
-def results_of(
-    tasks: Mapping[str, Task], slots: Slots, interrupted: threading.Event
-) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """What tasks come to, by their names, or the reason why they came to nothing, as they end.
-
-    After an interruption no more of them come.
-    """
-    options = {"num_cpus": slots.cpus, "num_gpus": slots.gpus}
-    pending = {ray.remote(**options)(call).remote(*given): name for name, (call, given) in tasks.items()}
-    while pending and not interrupted.is_set():
-        ready, _ = ray.wait(list(pending), timeout=1)
-        for done in ready:
-            name = pending.pop(done)
-            try:
-                yield name, ray.get(done)
-            except ray.exceptions.RayError as error:
-                yield name, str(error).splitlines()[-1]
+        following.current.pause()

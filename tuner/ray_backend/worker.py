@@ -6,10 +6,10 @@ import gc
 import json
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ray import tune
 
@@ -27,6 +27,9 @@ from trainable.task import Task
 from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
 from trainable.weights import Weights
 from tuner.ray_backend.resources import tensors_share
+
+Work = Literal["train", "test", "reference"]
+"""a trial's epochs, its scores on test, or the scores of a reference"""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         _keep_to(self._gpu_share)
         self._epoch = self._short_at = 0
         self._assignment = assignment
-        self._trial = config["trial"]
+        self._trial, self._work = config["trial"], config["work"]
         self._trial_config = TrialConfig.model_validate(config["config"])
         self._reports = None
 
@@ -126,25 +129,23 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch: what came of it is JSON under one of three names.
+        """Train an epoch, or do the other work at once: what came of it is JSON under one of four names.
 
-        `report`: an EpochReport. `ended`: a status and the reason why there is no more. `short_of_memory`: the trial
-        goes on with the next step, from its last checkpoint, or with this `micro_batch` from its beginning.
+        `report`: an EpochReport, or `scores`. `ended`: a status and the reason why there is no more.
+        `short_of_memory`: the trial goes on with the next step, from its last checkpoint, or with this `micro_batch`
+        from its beginning.
         `crowded_out`: it had a share of a GPU, which did not suffice.
         """
         try:
-            if self._reports is None:
-                self._reports = self._begin()
-            report = next(self._reports)
+            report = self._train() if self._work == "train" else self._score()
         except Exception as error:  # whatever a trial does ends that trial, not the search
             short, ending = is_out_of_memory(error), _ending(error)
         else:
-            self._epoch = report.epoch
-            return {"report": json.dumps(asdict(report)), "done": report.status != "running"}
+            return {"report": json.dumps(report), "done": report["status"] != "running"}
         if short and 0 < self._gpu_share < 1:
             return {"crowded_out": True, "done": True}
         # only here is the error gone, whose frames hold the trial's tensors
-        if short and (less := self._need_less()) is not None:
+        if short and self._work == "train" and (less := self._need_less()) is not None:
             return {"short_of_memory": json.dumps(less), "done": False}
         return {"ended": json.dumps(ending), "done": True}
 
@@ -166,14 +167,26 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._assignment.job(self._trial, self._trial_config).files.last.unlink(missing_ok=True)
         return {"micro_batch": smaller, "trains_batch_norm": trains_batch_norm(self._trial_config)}
 
-    def _begin(self) -> Iterator[EpochReport]:
-        config = self._trial_config
-        wanted = (self._assignment, config.image_size)
+    def _train(self) -> dict[str, Any]:
+        if self._reports is None:
+            job = self._assignment.job(self._trial, self._trial_config)
+            # an earlier process of this trial has died: what it reported is known, and is ignored when it is repeated
+            self._reports = train_trial(job, self._dataset(), trial_device(), resume=job.files.last.exists())
+        report = next(self._reports)
+        self._epoch = report.epoch
+        return asdict(report)
+
+    def _score(self) -> dict[str, Any]:
+        job = self._assignment.job(self._trial, self._trial_config)
+        scores = SCORING[self._work](job, self._trial, self._dataset())
+        return {"status": "complete", "scores": scores}
+
+    def _dataset(self) -> ImageDataset:
+        """The data of this trial, which the one before it is likely to have opened."""
+        wanted = (self._assignment, self._trial_config.image_size)
         if self._data is None or self._data_of != wanted:
-            self._data, self._data_of = self._assignment.dataset(config.image_size), wanted
-        job = self._assignment.job(self._trial, config)
-        # an earlier process of this trial has died: its reports up to this epoch are known, repeated ones are ignored
-        return train_trial(job, self._data, trial_device(), resume=job.files.last.exists())
+            self._data, self._data_of = self._assignment.dataset(self._trial_config.image_size), wanted
+        return self._data
 
     def cleanup(self) -> None:
         """Free the trial's model and its GPU memory."""
@@ -208,33 +221,32 @@ def _ending(error: Exception) -> dict[str, str]:
     return {"status": "failed", "error": f"{type(error).__name__}: {reason}", "traceback": trace}
 
 
-def score_on_test(assignment: Assignment, trial: str, config: dict[str, Any]) -> dict[str, float]:
+def score_on_test(job: TrialJob, trial: str, data: ImageDataset) -> dict[str, float]:  # noqa: ARG001
     """The test metrics of a trial's best epoch."""
     from trainable.predict import load_model, score_test
 
-    assignment.enter()
-    job = assignment.job(trial, TrialConfig.model_validate(config))
     model = load_model(job.files.best, trial_device(), job.weights, job.precision)
-    data = assignment.dataset(job.config.image_size)
     return score_test(model, data, job.objective, job.files.test_predictions, job.sharing).metrics
 
 
-def score_reference(assignment: Assignment, name: str, config: dict[str, Any]) -> dict[str, Any]:
+def score_reference(job: TrialJob, name: str, data: ImageDataset) -> dict[str, Any]:
     """What `reference_scored` tells of one of COMPUTED_REFERENCES, its predictions written as a trial's are."""
     from trainable import references
 
-    assignment.enter()
-    job = assignment.job(name, TrialConfig.model_validate(config))
-    data = assignment.dataset(job.config.image_size)
     began = time.perf_counter()
     if name == "majority":
         model = references.prevalence(data)
     else:
-        device = trial_device()
         model = references.logistic_regression(
-            job.config, data, job.weights, job.objective, device, job.sharing, job.precision
+            job.config, data, job.weights, job.objective, trial_device(), job.sharing, job.precision
         )
     files = {"val": job.files.predictions, "test": job.files.test_predictions}
     found = references.score_reference(model, job.config, data, job.objective, files)
     seconds = time.perf_counter() - began
     return {"description": model.description, "seconds": seconds, **found}
+
+
+SCORING: dict[str, Callable[[TrialJob, str, ImageDataset], dict[str, Any]]] = {
+    "test": score_on_test,
+    "reference": score_reference,
+}

@@ -1,0 +1,129 @@
+"""What a search hands to its workers, in order: its trials, an audit, reruns, and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from trainable.config import parse_config
+from tuner.closing import to_score_on_test
+from tuner.evidence.halted import draw_halted, halted_trials
+from tuner.proved import ProvedSearch
+from tuner.ray_backend.driver import Driver, search_driver
+from tuner.ray_backend.halving.protocol import NoHalving
+from tuner.ray_backend.proposals import GoesOn, ListedTrials, Proposal
+from tuner.ray_backend.scoring import Scoring
+from tuner.records import COMPUTED_REFERENCES
+from tuner.replay import replay
+from tuner.reruns import plan_reruns, write_rerun_splits
+from tuner.store import Store
+
+if TYPE_CHECKING:
+    from tuner.ray_backend.allowance import Allowance
+    from tuner.ray_backend.phase import Phase
+    from tuner.ray_backend.worker import Assignment
+
+
+class SearchPhases:
+    """The phases of a search, each planned from the log as it is once the one before it is through.
+
+    When the allowance is used up, what is left to train is left out; scores are read in any case.
+    """
+
+    def __init__(self, store: Store, proved: ProvedSearch, assignment: Assignment, allowance: Allowance) -> None:
+        self._store = store
+        self._proved = proved
+        self._assignment = assignment
+        self._allowance = allowance
+        self.cut_short = False
+        """whether the allowance kept something from being trained"""
+
+    def __iter__(self) -> Iterator[Phase]:
+        for drivers in (self._trials(), self._audit(), self._reruns()):
+            for driver in drivers:
+                yield driver
+                self.cut_short = driver.cut_short
+            if self.cut_short:
+                break
+        yield self._scores()
+
+    def _trials(self) -> Iterator[Driver]:
+        proved = self._proved
+        yield search_driver(
+            self._store,
+            proved.space,
+            proved.objective,
+            self._assignment,
+            trials=proved.trials,
+            seed=proved.config.seed,
+            allowance=self._allowance,
+            weights_sha256=proved.weights_sha256,
+            split_sizes=proved.data.split_sizes,
+            warm=proved.warm.trials,
+            breach=proved.feasible.breach,
+        )
+
+    def _audit(self) -> Iterator[Driver]:
+        """Halted trials that are trained to their end, as the options say."""
+        config = self._proved.config
+        if not config.audit:
+            return
+        search = replay(self._store.events())
+        yield self._listed(
+            [
+                Proposal(
+                    trial.id,
+                    parse_config(trial.config),
+                    self._assignment,
+                    goes_on=GoesOn(trial.epochs_run, {"reason": "drawn for the audit", "audit": trial.halted_at}),
+                )
+                for trial in draw_halted(search, config.audit, config.seed)
+            ]
+        )
+        for trial in halted_trials(replay(self._store.events())):
+            if trial.status == "pruned":
+                self._store.last_checkpoint(trial.id).unlink(missing_ok=True)
+
+    def _reruns(self) -> Iterator[Driver]:
+        """The best configs again, as the options say."""
+        proved, assignment = self._proved, self._assignment
+        wanted, search = proved.config.reruns, replay(self._store.events())
+        planned = plan_reruns(search, wanted, proved.config.top_k, assignment.data_seed)
+        if not planned:
+            return
+        write_rerun_splits(self._store.folder, planned, proved.data.rows, proved.data.labels, wanted)
+        began = len(search.trials) + len(search.reruns)
+        yield self._listed(
+            [
+                Proposal(
+                    again.id,
+                    again.config,
+                    replace(assignment, splits=again.splits, data_seed=again.rerun.data_seed),
+                    {"number": number, "rerun": asdict(again.rerun)},
+                )
+                for number, again in enumerate(planned, start=began)
+            ]
+        )
+
+    def _scores(self) -> Scoring:
+        """Test, once for the best trials and the baseline, and the references that need no search."""
+        proved = self._proved
+        baseline = proved.space.baseline_config()
+        proposals = [Proposal(name, baseline, self._assignment, work="reference") for name in COMPUTED_REFERENCES]
+        if "test" in proved.data.split_sizes:
+            best = to_score_on_test(replay(self._store.events()), proved.config.top_k)
+            proposals += [
+                Proposal(trial.id, parse_config(trial.config), self._assignment, work="test") for trial in best
+            ]
+        return Scoring(self._store, proposals)
+
+    def _listed(self, proposals: Sequence[Proposal]) -> Driver:
+        """Trials that are known beforehand, to their end."""
+        return Driver(
+            self._store,
+            ListedTrials(proposals),
+            NoHalving(),
+            allowance=self._allowance,
+            weights_sha256=self._proved.weights_sha256,
+        )

@@ -1,0 +1,66 @@
+"""What is scored once nothing trains any more: trials on test, and the references that need no search."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.ray_backend.proposals import Proposal
+from tuner.store import Store
+
+
+@dataclass(frozen=True)
+class _Scored:
+    proposal: Proposal
+
+
+class Scoring:
+    """Hands out what is to be scored and logs the scores. What cannot be scored leaves a note."""
+
+    def __init__(self, store: Store, proposals: Iterable[Proposal]) -> None:
+        self._store = store
+        self._left = deque(proposals)
+        self.running: dict[str, _Scored] = {}
+
+    def ask(self) -> Proposal | None:
+        if not self._left:
+            return None
+        proposal = self._left.popleft()
+        self.running[proposal.trial] = _Scored(proposal)
+        return proposal
+
+    def report(self, trial: str, report: Mapping[str, Any]) -> bool:
+        """Log the scores of a trial or reference."""
+        if self.running[trial].proposal.work == "test":
+            self._store.append("test_scored", trial, test=report["scores"], reads=1)
+        else:
+            self._store.append("reference_scored", name=trial, given=False, **report["scores"])
+        return True
+
+    def end(self, trial: str, status: str, error: str | None = None, **facts: Any) -> None:  # noqa: ARG002
+        scored = self.running.pop(trial, None)
+        if scored is None or error is None:
+            return
+        if scored.proposal.work == "test":
+            self._store.append("note", trial, text=f"not scored on test: {error}")
+        else:
+            self._store.append("note", text=f"{trial} was not scored: {error}")
+
+    def retry(self, trial: str) -> None:
+        """Nothing is lost but time."""
+
+    def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:  # noqa: ARG002
+        """Scoring takes no gradients, so there is no micro-batch to make smaller."""
+        raise AssertionError("a worker that scores ends instead")
+
+    def crowded_out(self, trial: str) -> None:
+        self._left.append(self.running.pop(trial).proposal)
+
+    def pause(self) -> None:
+        """What was not scored in time stays without a score."""
+        self.running.clear()
+
+    def stopped_early(self, trial: str) -> str:  # noqa: ARG002
+        return "complete"
