@@ -188,3 +188,10 @@ def test_warnings_of_the_data_are_told_in_few_lines() -> None:
     event["data"] = {**event["data"], "warnings": ["a.png: looks like b.png", "c.png: looks like d.png"]}
     lines = plain([event])
     assert lines[1:] == ["warning: a.png: looks like b.png", "warning: and 1 more; `tuner inspect` lists all"]
+
+
+def test_the_line_says_how_much_was_shared() -> None:
+    events = trial(1)
+    events[1]["features"] = {"hits": 96, "misses": 4, "bytes": 2**20}
+    *_, line, _ = plain([started(1), *events, ENDED])
+    assert line.endswith("best f2_macro 0.500 (t0001), features: 96 % shared, 1 MiB")

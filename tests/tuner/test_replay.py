@@ -193,3 +193,19 @@ def test_reruns_references_and_retrained_models_stand_beside_the_trials() -> Non
     assert record.references[0].val == {"accuracy": 0.4}
     assert record.retrained[0].steps == 40
     assert record.overrides == ("backbone: resnet50 -> lite2",)
+
+
+def test_features_are_counted_over_epochs_trials_and_reruns() -> None:
+    rerun = {"kind": "trial_started", "trial": "t0001-r1", "rerun": {"of": "t0001", "kind": "repeat"}}
+    record = replay(
+        [
+            epoch(1, 0.5, features={"hits": 0, "misses": 60, "bytes": 600}),
+            epoch(2, 0.5, features={"hits": 60, "misses": 0, "bytes": "many"}),
+            epoch(1, 0.5, "t0002", features=None),
+            rerun,
+            epoch(1, 0.5, "t0001-r1", features={"hits": 60}),
+        ]
+    )
+    assert dict(record.trials[0].features) == {"hits": 60, "misses": 60, "bytes": 600}
+    assert not record.trials[1].features
+    assert dict(record.features) == {"hits": 120, "misses": 60, "bytes": 600}

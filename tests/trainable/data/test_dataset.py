@@ -59,6 +59,30 @@ def test_a_multilabel_dataset(root: Path, tmp_path: Path) -> None:
     assert data.data_hash == data_hash(read_splits(tmp_path / "splits.csv"), LABELS, "multilabel")
 
 
+def test_the_images_hash_is_of_files_and_how_they_are_decoded(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = opened(root, tmp_path)
+    assert first.images_hash == opened(root, tmp_path, "multiclass").images_hash  # labels and splits are no matter
+    assert first.images_hash != opened(root, tmp_path, size=6).images_hash
+    monkeypatch.setattr(prepared, "RESIZE_POLICY", "nearest")
+    assert first.images_hash != opened(root, tmp_path).images_hash
+    monkeypatch.undo()
+    pixels = np.asarray(Image.open(root / "a.png")).copy()
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(root / "a.png")
+    assert first.images_hash != opened(root, tmp_path).images_hash
+
+
+def test_images_in_memory_are_known_by_their_pixels(root: Path, tmp_path: Path) -> None:
+    data = dataclasses.replace(opened(root, tmp_path), files_hash=None)
+    changed = data.images.copy()
+    assert dataclasses.replace(data, images=changed).images_hash == data.images_hash
+    changed[data.rows[2], 0, 0, 0] ^= 1
+    assert dataclasses.replace(data, images=changed).images_hash != data.images_hash
+    assert dataclasses.replace(data, rows=data.rows[::-1]).images_hash != data.images_hash
+
+
 def test_a_multiclass_dataset(root: Path, tmp_path: Path) -> None:
     data = opened(root, tmp_path, "multiclass")
     assert data.targets.tolist() == [1, 2, 2, 0]

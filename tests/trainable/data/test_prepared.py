@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -186,6 +187,23 @@ def test_the_longest_unused_entry_goes_first_and_never_one_in_use(
     assert open_images([second], 32, tmp_path) is None
     scan_images({"b.png": root / "b.png"}, [32], tmp_path)
     assert open_images([first], 32, tmp_path) is None
+
+
+def test_features_make_room_for_images(images: MakeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only as many as it takes, and before any images."""
+    root = images(*NAMES)
+    entry_bytes = 32 * 32 * 3
+    scan_images({"a.png": root / "a.png"}, [32], tmp_path)
+    for name, seconds_per_byte in (("dear", 2), ("cheap", 1)):
+        features = tmp_path / "features" / name
+        features.mkdir(parents=True)
+        (features / "done").write_bytes(bytes(entry_bytes))
+        (features / "key.json").write_text(json.dumps({"seconds_per_byte": seconds_per_byte}))
+    monkeypatch.setenv("THAW_CACHE_GIB", str(3.5 * entry_bytes / 2**30))
+    for size, left in ((32, {"dear"}), (33, set())):
+        scan_images({"b.png": root / "b.png"}, [size], tmp_path)
+        assert {entry.name for entry in (tmp_path / "features").iterdir()} == left
+        assert len(list((tmp_path / "images").glob("*/"))) == 2
 
 
 def test_a_full_disk_is_the_users_to_settle(

@@ -105,3 +105,17 @@ def test_stages_in_a_cell() -> None:
     two = [{"epochs": 7, "freeze": "all", "lr": 1e-3}, {"epochs": 5, "freeze": 0, "lr": None}]
     assert table.short(two) == "7 (all, 1e-3) + 5 (0)"
     assert table.short([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({}, ""),
+        ({"hits": 0, "misses": 0, "bytes": 0}, ""),
+        ({"hits": 96, "misses": 4, "bytes": 12 * 2**20}, "96 % shared, 12 MiB"),
+        ({"hits": 9999, "misses": 1, "bytes": 0}, "99 % shared, 0 MiB"),
+        ({"hits": 0, "misses": 5, "bytes": 3 * 2**29}, "0 % shared, 1.5 GiB"),
+    ],
+)
+def test_how_features_were_come_by(counts: dict[str, int], told: str) -> None:
+    assert table.features(counts) == told
