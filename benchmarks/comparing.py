@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -109,7 +110,9 @@ def largest_differences(ours: Outcomes, theirs: Outcomes) -> dict[str, float]:
             raise ValueError(f"{trial}: {len(epochs)} and {len(theirs[trial])} epochs")
         for one, other in zip(epochs, theirs[trial], strict=True):
             for metric in one.keys() & other.keys():
-                found[metric] = max(found.get(metric, 0.0), abs(one[metric] - other[metric]))
+                difference = abs(one[metric] - other[metric])
+                # a NaN equals nothing, and max() would lose it
+                found[metric] = max(found.get(metric, 0.0), math.inf if math.isnan(difference) else difference)
     return found
 
 
@@ -130,7 +133,7 @@ def require_equal(
                 worst[metric] = max(worst.get(metric, 0.0), difference)
     for name, worst in found.items():
         for metric, allowed in tolerances.items():
-            if not worst[metric] <= allowed:  # a NaN is no equality
+            if worst[metric] > allowed:
                 sys.exit(f"{name} differs from {ours} in {metric} by {worst[metric]:.3g}, allowed is {allowed:g}")
     return found
 

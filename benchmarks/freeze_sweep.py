@@ -41,7 +41,7 @@ AXES: dict[str, list[Any]] = {
     "head.kind": ["linear", "mlp"],
     "schedule.kind": ["constant", "cosine"],
 }
-FIXED = {"optimizer.lr": 1e-4, "loss.pos_weight": "none"}
+FIXED = {"optimizer.kind": "adamw", "optimizer.lr": 1e-4, "loss.pos_weight": "none"}
 EPOCHS, IMAGE_SIZE, TRIALS = 3, 64, 16
 SHARED, UNSHARED, BLOCKS, RAY = "Thaw, shared", "Thaw, not shared", "block times", "Ray Tune"
 TOLERANCES = {"loss": 0.02, "f2_macro": 0.1}

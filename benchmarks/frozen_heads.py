@@ -18,8 +18,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from benchmarks.comparing import (
     RATIO_HEADERS,
     Contender,
@@ -39,8 +37,9 @@ from benchmarks.comparing import (
 )
 from benchmarks.measuring import Cost
 from benchmarks.pictures import PictureSet, make_pictures, make_weights
+from search_spaces.document import write_yaml
 
-AXES: dict[str, list[Any]] = {  # in the order that YAML is dumped in
+AXES: dict[str, list[Any]] = {
     "head.kind": ["linear", "mlp"],
     "loss.pos_weight": ["none", "balanced"],
     "optimizer.lr": [1e-2, 1e-3, 1e-4],
@@ -133,8 +132,7 @@ def contenders_of(
     }
     job_file, space_file = scratch / "job.json", scratch / "space.yaml"
     job_file.write_text(json.dumps(job))
-    with space_file.open("w") as file:
-        YAML(typ="safe").dump(space_of(axes, augment), file)
+    space_file.write_text(write_yaml(space_of(axes, augment)))
 
     def ours(folder: Path) -> list[str]:
         options = {"--data": pictures.table, "--results": folder / "results", "--name": "ours", "--trials": trials}

@@ -15,8 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from search_spaces.document import write_yaml
 from search_spaces.space import load_space
 from trainable.metrics import REPORTED, parse_objective
 from trainable.train import EpochReport
@@ -101,8 +100,7 @@ def report_of(epoch: int, epochs: int, value: float) -> EpochReport:
 
 def main(trials: int, reports: int, folder: Path) -> None:
     file = folder / "space.yaml"
-    with file.open("w") as opened:
-        YAML(typ="safe").dump(SPACE | {"fixed": SPACE["fixed"] | {"epochs": reports}}, opened)
+    file.write_text(write_yaml(SPACE | {"fixed": SPACE["fixed"] | {"epochs": reports}}))
     space = load_space(file)
     objective = parse_objective(space.objective)
     with ray_session():

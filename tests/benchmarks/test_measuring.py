@@ -24,8 +24,8 @@ def starting(child: str, then: str) -> str:
 
 
 def test_a_child_that_is_awaited_counts_once(tmp_path: Path) -> None:
-    cost = cost_of(starting(BURN.format(seconds=0.3), "subprocess.run(args)"), tmp_path)
-    assert cost.cpu == pytest.approx(0.3, abs=TOLERANCE)
+    cost = cost_of(starting(BURN.format(seconds=0.2), "subprocess.run(args)"), tmp_path)
+    assert cost.cpu == pytest.approx(0.2, abs=TOLERANCE)
 
 
 def test_an_orphan_counts(tmp_path: Path) -> None:
@@ -36,8 +36,8 @@ def test_an_orphan_counts(tmp_path: Path) -> None:
 
 def test_a_child_of_a_parent_that_ignores_its_end_counts(tmp_path: Path) -> None:
     then = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\nsubprocess.Popen(args).wait()"
-    cost = cost_of(starting(BURN.format(seconds=0.8), then), tmp_path)
-    assert cost.cpu == pytest.approx(0.8, abs=TOLERANCE + 0.1)
+    cost = cost_of(starting(BURN.format(seconds=0.5), then), tmp_path)
+    assert cost.cpu == pytest.approx(0.5, abs=TOLERANCE + 0.1)
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
