@@ -20,7 +20,7 @@ from trainable.metrics import parse_objective
 from trainable.train import EpochReport, TrialJob
 from tuner.config import DataConfig
 from tuner.preparation import examine, prepare
-from tuner.ray_backend.worker import Assignment, TrialActor, _ending, score_on_test
+from tuner.ray_backend.worker import Assignment, TrialActor, Work, _ending
 
 
 @pytest.fixture
@@ -37,9 +37,10 @@ def actor() -> TrialActor:
     return object.__new__(TrialActor)  # Tune's constructor wants a Ray that runs
 
 
-def given(assignment: Assignment, trial: str = "t0001", **fields: Any) -> dict[str, Any]:
+def given(assignment: Assignment, trial: str = "t0001", work: Work = "train", **fields: Any) -> dict[str, Any]:
     config = small_config(**fields).model_dump(mode="json")
-    return {"trial": trial, "config": config, "assignment": asdict(assignment), "resources": {"cpu": 1, "gpu": 0}}
+    resources = {"cpu": 1, "gpu": 0}
+    return {"trial": trial, "work": work, "config": config, "assignment": asdict(assignment), "resources": resources}
 
 
 def stepped(actor: TrialActor) -> list[dict[str, Any]]:
@@ -222,5 +223,13 @@ def test_a_trial_that_never_fits_fails_with_the_reason(
 def test_test_is_scored_by_the_best_epoch(actor: TrialActor, assignment: Assignment) -> None:
     actor.setup(given(assignment))
     stepped(actor)
-    metrics = score_on_test(assignment, "t0001", small_config().model_dump(mode="json"))
-    assert 0 <= metrics["f2_macro"] <= 1
+    actor.reset_config(given(assignment, work="test"))
+    (result,) = stepped(actor)
+    assert 0 <= json.loads(result["report"])["scores"]["f2_macro"] <= 1
+    assert assignment.job("t0001", small_config()).files.test_predictions.is_file()
+
+
+def test_what_cannot_be_scored_ends_with_its_reason(actor: TrialActor, assignment: Assignment) -> None:
+    actor.setup(given(assignment, work="test"))
+    (result,) = stepped(actor)
+    assert "best.pt" in json.loads(result["ended"])["error"]
