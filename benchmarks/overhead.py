@@ -4,8 +4,9 @@
     python -m benchmarks.overhead heads [--trials 100] [--rounds 2]
 
 noop: 3 reports a trial, in our whole search loop and in bare Ray Tune with actor reuse, as a class and as a function,
-all else at their defaults. heads: `tuner search` of linear and MLP heads on ResNet18 at 96 pixels, 480 + 120 pictures,
-against the same steps, validation passes and one metric in a plain loop over features in memory.
+with Ray's own result files, which are its record, and without. heads: `tuner search` of linear and MLP heads on
+ResNet18 at 96 pixels, 480 + 120 pictures, against the same steps, validation passes and one metric in a plain loop over
+features in memory.
 
 A trial's cost is what is spent between two trials' ends, over the number of trials that end between them, from the
 tenth end on: neither Ray's start nor the first features are in it.
@@ -44,7 +45,7 @@ from benchmarks.pictures import PictureSet, make_pictures, make_weights
 REPORTS = 3
 WARM_AFTER = 10
 """trials that have ended before costs count"""
-CLASS, FUNCTION = "Ray Tune, class", "Ray Tune, function"
+CLASS, FUNCTION, UNLOGGED = "Ray Tune, class", "Ray Tune, function", "Ray Tune, class, nothing recorded"
 
 Ends = Callable[[Path], Sequence[float]]
 """when the trials of the run in a folder ended, in seconds since 1970"""
@@ -92,18 +93,19 @@ class Marginal:
 
 
 def noop(trials: int, rounds: int, scratch: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    ends = {OURS: our_ends, CLASS: their_ends, FUNCTION: their_ends}
+    ends = {OURS: our_ends, CLASS: their_ends, FUNCTION: their_ends, UNLOGGED: their_ends}
     marginal = Marginal(scratch, ends)
     count = [str(trials), str(REPORTS)]
 
     def ours(folder: Path) -> list[str]:
         return [sys.executable, "-m", "benchmarks.noop_search", *count, str(folder)]
 
-    def peer(kind: str) -> Callable[[Path], list[str]]:
-        run = [sys.executable, "-m", "benchmarks.peers.ray_noop", kind, *count]
+    def peer(kind: str, *settings: str) -> Callable[[Path], list[str]]:
+        run = ["env", *settings, sys.executable, "-m", "benchmarks.peers.ray_noop", kind, *count]
         return lambda folder: [*run, str(folder / "ends.json")]
 
-    commands = {OURS: ours, CLASS: peer("class"), FUNCTION: peer("function")}
+    unlogged = peer("class", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS=1")
+    commands = {OURS: ours, CLASS: peer("class"), FUNCTION: peer("function"), UNLOGGED: unlogged}
     contenders = [Contender(name, command, marginal.reading(name)) for name, command in commands.items()]
     measured = run_all(contenders, rounds, scratch, quiet_environment())
     each = marginal.medians(measured)

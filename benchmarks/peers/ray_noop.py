@@ -1,4 +1,5 @@
-"""Bare Ray Tune with actor reuse around trials that do nothing, as a class or as a function; Ray's own defaults.
+"""Bare Ray Tune with actor reuse around trials that do nothing, as a class or as a function; nothing is
+printed, all else is as Ray has it.
 
     python -m benchmarks.peers.ray_noop class|function TRIALS REPORTS OUT.json
 
@@ -55,7 +56,7 @@ def main(kind: str, trials: int, reports: int, out: Path) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False)
     clock = Clock()
     run = tune.RunConfig(
-        storage_path=str(out.parent / "ray"), stop={"training_iteration": reports}, callbacks=[clock], verbose=1
+        storage_path=str(out.parent / "ray"), stop={"training_iteration": reports}, callbacks=[clock], verbose=0
     )
     settings = tune.TuneConfig(num_samples=trials, reuse_actors=True)
     trainable = tune.with_resources(Noop if kind == "class" else noop, {"cpu": 1})
