@@ -229,6 +229,7 @@ class Learner:
     def model_state(self, classifier: Classifier) -> dict[str, Any]:
         """What training has changed so far, and what it takes to use it; frozen blocks are their pretrained selves."""
         untouched = tuple(f"blocks.{block}." for block in range(self.classifier.untouched))
+        untouched += ("neck.",) if self.classifier.untouched == len(classifier.blocks) else ()
         state = classifier.state_dict()
         return {
             "model": {name: tensor for name, tensor in state.items() if not name.startswith(untouched)},

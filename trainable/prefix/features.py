@@ -157,8 +157,10 @@ class PrefixFeatures:
         if not self._keeps:
             return None
         if view not in self._entries:
+            self._entries = {PLAIN: self._entries[PLAIN]} if PLAIN in self._entries else {}  # an epoch's view is over
+            self._shallower.clear()
             try:
-                self._entries[view] = self._open(self._frozen, view, create=self._readings(view) > 1)
+                self._entries[view] = self._open(self._frozen, view, create=self._may_pay(self._frozen, view))
             except OSError as error:
                 self._go_on_without(error)
                 return None
@@ -174,6 +176,11 @@ class PrefixFeatures:
 
     def _readings(self, view: View) -> float:
         return self._sharing.trials * (self._epochs if view == PLAIN else 1)
+
+    def _may_pay(self, depth: int, view: View) -> bool:
+        """Whether keeping features is worth it, for all that this process has measured."""
+        known, readings = _MEASURED.get(self._measure(depth, view)), self._readings(view)
+        return readings > 1 if known is None else known.worth_keeping(readings)
 
     def _build(self, entry: Entry, view: View, images: Indices) -> None:
         missing = entry.missing(images)
@@ -196,7 +203,7 @@ class PrefixFeatures:
         on_the_way = {
             depth: shallower
             for depth in self._sharing.depths
-            if 0 < depth < self._frozen and (depth, view) not in self._declined
+            if 0 < depth < self._frozen and (depth, view) not in self._declined and self._may_pay(depth, view)
             if (shallower := self._open(depth, view, create=True)) is not None and len(shallower.missing(images))
         }
         passed = self._pass(images, view, on_the_way)
@@ -234,13 +241,12 @@ class PrefixFeatures:
         return 0, self.pixels(images, view.augment, view.epoch)
 
     def _keep(self, entry: Entry, depth: int, view: View, images: Indices, passed: _Passed) -> bool:
-        """Write features, unless reading them would be slower or the cache has no room for them."""
+        """Write features, unless it shows that reading them is slower, or the cache has no room for them."""
         known = _MEASURED.get(self._measure(depth, view))
-        if known is not None and not known.worth_keeping(self._readings(view)):
-            return False
         computing = known.computing if known else passed.seconds[depth]
         rows = _stored(passed.rows[depth])
         if not entry.create(rows, self._key(depth, view), computing):
+            forget_entry(entry)
             return False
         clock = Clock(self._device)
         entry.write(images, rows)

@@ -27,6 +27,7 @@ from trainable.weights import Weights
 
 DATA = small_dataset(images=70)
 EVERYTHING = np.arange(len(DATA))
+WORTH_KEEPING = Measured.worth_keeping
 FORK = multiprocessing.get_context("fork")
 
 
@@ -142,14 +143,24 @@ def test_what_the_limit_leaves_no_room_for_is_computed(classifier: Classifier, m
     for _ in range(2):
         assert torch.equal(features.plain(EVERYTHING), expected)
     assert features.counts.take() == {"hits": 0, "misses": 2 * len(DATA) + 16, "bytes": 0}
-    assert sum(file.stat().st_size for file in cache_folder().rglob("features.npy")) == 0
+    assert not list((cache_folder() / "features").iterdir())
 
 
 def test_what_is_slower_to_read_is_computed(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first images are computed to find out, once a process."""
     monkeypatch.setattr(Measured, "worth_keeping", lambda *_: False)
     monkeypatch.setattr(feature_module, "_MEASURED", {})
-    for tried in (16, 0):  # images that were computed to find out, once a process
+    for tried in (16, 0):
         features = PrefixFeatures(classifier, DATA, CPU, epochs=2)
         features.plain(EVERYTHING)
-        assert features.counts.take()["misses"] - len(DATA) in (tried, 16)
-    assert not list(cache_folder().rglob("features.npy"))
+        assert features.counts.take()["misses"] == tried + len(DATA)
+    assert not list((cache_folder() / "features").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("computing", "reading", "readings", "pays"),
+    [(1, 0.1, 2, True), (1, 0.1, 1, False), (1, 0.9, 5, False), (1, 0.9, 50, True), (1, 2, 1e9, False)],
+)
+def test_what_keeping_must_save(computing: float, reading: float, readings: float, pays: bool) -> None:
+    """At a writing time of 0.5: computing once, writing and reading must be faster than computing each time."""
+    assert WORTH_KEEPING(Measured(computing, 0.5, reading), readings) == pays

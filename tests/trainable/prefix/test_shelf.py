@@ -14,7 +14,7 @@ from trainable.prefix.shelf import as_pristine, pristine_backbone
 from trainable.weights import Weights
 
 STORIES: dict[str, dict[str, Any]] = {
-    "head alone": {"freeze": "all", "epochs": 1},
+    "head alone": {"freeze": "all"},
     "some blocks": {"freeze": 2, "epochs": 1},
     "everything": {"freeze": 0, "epochs": 1},
     "warm-up": {"freeze": 1, "head_warmup_epochs": 1},
