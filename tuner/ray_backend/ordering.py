@@ -23,10 +23,10 @@ _Work = tuple[Any, ...]
 class CheapFirst:
     """Proposals in another order, and numbered in that order.
 
-    The first one, the baseline, stays the first. Then as many as depend on no result are asked for, up to LOOK_AHEAD,
-    and handed out one by one: whichever costs least on the machine that has become free, and of equal ones the one that
-    was asked for first. All of them are out before more are asked for. What depends on results comes as it is asked
-    for. A search that is not cut short has the same trials as without this.
+    The first one, the baseline, stays the first, and warm trials are the next. Then as many as depend on no result are
+    asked for, up to LOOK_AHEAD, and handed out one by one: whichever costs least on the machine that has become free,
+    and of equal ones the one that was asked for first. All of them are out before more are asked for. What depends on
+    results comes as it is asked for. A search that is not cut short has the same trials as without this.
     """
 
     def __init__(self, proposals: Proposals, flops: CountFlops, independent: int | None) -> None:
@@ -61,7 +61,8 @@ class CheapFirst:
             self._look_ahead()
         if not self._waiting:
             return None
-        proposal = self._cheapest()
+        warm = (waiting for waiting in self._waiting if "warm_start" in waiting.facts)
+        proposal = next(warm, None) or self._cheapest()
         self._waiting.remove(proposal)
         trial = f"t{len(self._asked_as) + 1:04d}"
         facts = dict(proposal.facts) | {"number": len(self._asked_as), "draw": proposal.facts["number"]}
