@@ -56,7 +56,11 @@ def main(kind: str, trials: int, reports: int, out: Path) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False)
     clock = Clock()
     run = tune.RunConfig(
-        storage_path=str(out.parent / "ray"), stop={"training_iteration": reports}, callbacks=[clock], verbose=0
+        storage_path=str(out.parent / "ray"),
+        stop={"training_iteration": reports},
+        callbacks=[clock],
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # there is nothing to keep
+        verbose=0,
     )
     settings = tune.TuneConfig(num_samples=trials, reuse_actors=True)
     trainable = tune.with_resources(Noop if kind == "class" else noop, {"cpu": 1})
