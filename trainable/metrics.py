@@ -1,4 +1,4 @@
-"""METRICS: what can be reported and optimised; scikit-learn's definitions, all labels at once.
+"""METRICS: what can be reported and optimised; scikit-learn's definitions, counted and ranked by torchmetrics.
 
 Everything is computed on an indicator matrix `[images, labels]`: a multi-class prediction is a row with a single
 positive, so one set of functions serves both tasks (micro precision, recall and F1 are then the accuracy).
@@ -121,13 +121,6 @@ class Counts(NamedTuple):
     false_negatives: torch.Tensor
 
 
-class Ranking(NamedTuple):
-    """By label, float64 `[labels]`; NaN where there is nothing to rank."""
-
-    average_precision: torch.Tensor
-    roc_auc: torch.Tensor
-
-
 @dataclass(frozen=True)
 class Predictions:
     """What a classifier says of a split, as indicator matrices."""
@@ -143,14 +136,38 @@ class Predictions:
     @cached_property
     def counts(self) -> Counts:
         """Of each label's decisions."""
-        decided, true = self.decisions.bool(), self.targets.bool()
-        pairs = ((decided, true), (decided, ~true), (~decided, true))
-        return Counts(*((one & other).sum(0).double() for one, other in pairs))
+        from torchmetrics.functional import classification as tm
+
+        if self.targets.shape[1] == 1:
+            found = tm.binary_stat_scores(self.decisions, self.targets, validate_args=False)[None]
+        else:
+            labels = self.targets.shape[1]
+            found = tm.multilabel_stat_scores(self.decisions, self.targets, labels, average="none", validate_args=False)
+        right, wrong, _, missed, _ = found.double().T
+        return Counts(right, wrong, missed)
 
     @cached_property
-    def ranking(self) -> Ranking:
-        """How each label's probabilities rank its positives."""
-        return _ranking(self.probabilities, self.targets)
+    def average_precision(self) -> torch.Tensor:
+        """Of each label, float64 `[labels]`; NaN where there is no positive."""
+        return self._ranked("average_precision", self.present)
+
+    @cached_property
+    def roc_auc(self) -> torch.Tensor:
+        """Of each label, float64 `[labels]`; NaN where there is no positive, or nothing else."""
+        return self._ranked("auroc", self.present & ~self.targets.all(0))
+
+    def _ranked(self, metric: str, rankable: torch.Tensor) -> torch.Tensor:
+        """A metric of torchmetrics' on each label alone; NaN for those that are not rankable."""
+        from torchmetrics.functional import classification as tm
+
+        values = self.probabilities.new_full((len(rankable),), float("nan")).double()
+        said, true, labels = self.probabilities[:, rankable], self.targets[:, rankable], int(rankable.sum())
+        if labels == 1:
+            values[rankable] = getattr(tm, f"binary_{metric}")(said[:, 0], true[:, 0], validate_args=False).double()
+        elif labels:
+            compute = getattr(tm, f"multilabel_{metric}")
+            values[rankable] = compute(said, true, labels, average="none", validate_args=False).double()
+        return values
 
     @cached_property
     def flat(self) -> Predictions:
@@ -218,9 +235,10 @@ def _mean(values: torch.Tensor) -> float:
 
 def _per_label(predictions: Predictions, base: str) -> torch.Tensor:
     """A metric of each label alone, float64 `[labels]`; NaN where it is undefined, 0 for 0 of 0 decisions."""
-    if base in Ranking._fields:
-        values: torch.Tensor = getattr(predictions.ranking, base)
-        return values
+    if base == "average_precision":
+        return predictions.average_precision
+    if base == "roc_auc":
+        return predictions.roc_auc
     right, wrong, missed = predictions.counts
     if base == "precision":
         return right / (right + wrong).clamp(min=1)
@@ -229,31 +247,3 @@ def _per_label(predictions: Predictions, base: str) -> torch.Tensor:
     weight = float(base.removeprefix("f")) ** 2
     whole = (1 + weight) * right + wrong + weight * missed
     return (1 + weight) * right / whole.where(whole > 0, 1)
-
-
-def _ranking(probabilities: torch.Tensor, targets: torch.Tensor) -> Ranking:
-    """The areas under the precision-recall curve, by steps, and the ROC curve, by trapezoids.
-
-    A point of a curve is a threshold: images of equal probability are above it together.
-    """
-    import torch
-
-    values, order = probabilities.sort(dim=0, descending=True)
-    positive = targets.gather(0, order).double()
-    above = torch.arange(1, len(values) + 1, dtype=torch.float64)[:, None]
-    right = positive.cumsum(0)
-    points = torch.ones_like(targets, dtype=torch.bool)
-    points[:-1] = values[:-1] != values[1:]
-    rights, wrongs = right.where(points, 0), (above - right).where(points, 0)
-    more_rights, more_wrongs = (_since_the_last_point(at) for at in (rights, wrongs))
-    all_rights, all_wrongs = right[-1], above[-1] - right[-1]
-    precisions = (more_rights * rights / above).where(points, 0)
-    trapezoids = (more_wrongs * (2 * rights - more_rights) / 2).where(points, 0)
-    return Ranking(precisions.sum(0) / all_rights, trapezoids.sum(0) / (all_rights * all_wrongs))
-
-
-def _since_the_last_point(at: torch.Tensor) -> torch.Tensor:
-    """By how much counts that only grow have grown at each point; `at` is 0 between points."""
-    before = at.cummax(0).values.roll(1, 0)
-    before[0] = 0
-    return at - before
