@@ -63,7 +63,13 @@ class Scale:
 QUICK = Scale(training_images=4, inference_images=4, seconds=0.0, size=32)
 """a step each"""
 
-Job = Callable[[], Iterator[Row]]
+
+@dataclass(frozen=True)
+class Job:
+    """Rows that are measured together, and what they are about."""
+
+    name: str
+    measure: Callable[[], Iterator[Row]]
 
 
 def jobs(backbones: Sequence[str], device: torch.device, scale: Scale) -> Iterator[Job]:
@@ -75,8 +81,9 @@ def jobs(backbones: Sequence[str], device: torch.device, scale: Scale) -> Iterat
     for mode in MODES:
         for name in telling:
             yield from (_step_job(backbone_facts(name), mode, one, device, scale) for one in quick)
-    yield lambda: _paths("H2D copies", transfers(device, scale.inference_images, scale.size or 224, scale.seconds))
-    yield lambda: _paths("augmentation", augmentation(device, scale.inference_images, scale.size or 224, scale.seconds))
+    common = (device, scale.inference_images, scale.size or 224, scale.seconds)
+    yield Job("H2D copies", lambda: _paths("H2D copies", transfers(*common)))
+    yield Job("augmentation", lambda: _paths("augmentation", augmentation(*common)))
     yield from (_boundary_job(backbone_facts(name), device, scale) for name in telling)
     yield from (_step_job(backbone_facts(name), "training", one, device, scale) for name in telling for one in slow)
     for name in rest:
@@ -86,16 +93,17 @@ def jobs(backbones: Sequence[str], device: torch.device, scale: Scale) -> Iterat
 
 
 def _step_job(facts: BackboneFacts, mode: Mode, contender: Contender, device: torch.device, scale: Scale) -> Job:
-    def job() -> Iterator[Row]:
+    def measure() -> Iterator[Row]:
         images = scale.inference_images if mode == "inference" else scale.training_images
         yield measured_step(Workload(facts, mode, images, _size(facts, scale), device), contender, scale.seconds)
 
-    return job
+    return Job(f"{mode}, {facts.name}, {contender.name}", measure)
 
 
 def _boundary_job(facts: BackboneFacts, device: torch.device, scale: Scale) -> Job:
+    name = f"features of {facts.name}"
     rates = boundaries(facts, device, scale.inference_images, _size(facts, scale), scale.seconds)
-    return lambda: _paths(f"features of {facts.name}", rates)
+    return Job(name, lambda: _paths(name, rates))
 
 
 def _size(facts: BackboneFacts, scale: Scale) -> int:
@@ -160,12 +168,12 @@ def measure_all(todo: Sequence[Job], deadline: float, tell: Callable[[Row], None
         if time.monotonic() >= deadline:
             return rows, len(todo) - number
         try:
-            for row in job():
+            for row in job.measure():
                 rows.append(row)
                 tell(row)
         except Exception as error:  # one row that fails must not cost the others
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            rows.append(Row("failed", "", "", None, 0, note=f"{type(error).__name__}: {reason}"[:200]))
+            rows.append(Row("failed", job.name, "", None, 0, note=f"{type(error).__name__}: {reason}"[:200]))
             tell(rows[-1])
     return rows, 0
 
@@ -194,7 +202,7 @@ def machine(device: torch.device, scale: Scale) -> dict[str, str]:
     if device.type == "cuda":
         total_gib = torch.cuda.get_device_properties(device).total_memory / 2**30
         found |= {"memory": f"{total_gib:.0f} GiB", "CUDA": str(torch.version.cuda)}
-        found["cuDNN"] = str(torch.backends.cudnn.version())
+        found["cuDNN"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     for package in ("torch", "torchvision", "timm"):
         try:
             found[package] = version(package)

@@ -138,12 +138,15 @@ def _inference(model: nn.Module, images: torch.Tensor, precision: Precision) -> 
 
 def _classifier_of(model: Any) -> nn.Module:
     """timm's, or torchvision's `fc` or `classifier`."""
-    found: nn.Module = model.get_classifier() if hasattr(model, "get_classifier") else getattr(model, "fc", None)
-    return found if found is not None else model.classifier
+    if hasattr(model, "get_classifier"):
+        found: nn.Module = model.get_classifier()
+        return found
+    fully_connected: nn.Module | None = getattr(model, "fc", None)
+    return model.classifier if fully_connected is None else fully_connected
 
 
 def _timm_adamw(model: nn.Module) -> torch.optim.Optimizer:
-    from timm.optim import create_optimizer_v2
+    from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 
     optimizer: torch.optim.Optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-4, weight_decay=0.01)
     return optimizer

@@ -58,10 +58,11 @@ def test_a_row_that_fails_costs_no_other_and_time_ends_the_run() -> None:
     def working() -> gpu.Iterator[gpu.Row]:
         yield gpu.Row("a", "b", "c", 1.0, 1)
 
-    rows, left_out = gpu.measure_all([failing, working], time.monotonic() + 60, lambda _: None)
-    assert [row.note for row in rows] == ["RuntimeError: no kernel", ""]
+    jobs = [gpu.Job("first", failing), gpu.Job("second", working)]
+    rows, left_out = gpu.measure_all(jobs, time.monotonic() + 60, lambda _: None)
+    assert [(row.subject, row.note) for row in rows] == [("first", "RuntimeError: no kernel"), ("b", "")]
     assert left_out == 0
-    assert gpu.measure_all([working], time.monotonic() - 1, lambda _: None) == ([], 1)
+    assert gpu.measure_all(jobs, time.monotonic() - 1, lambda _: None) == ([], 2)
 
 
 def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
