@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import statistics
 import time
@@ -326,7 +327,9 @@ def _parameters(module: nn.Module) -> int:
 
 @functools.cache
 def _process_bytes() -> int:
-    """What this process takes before it builds a first backbone: as a worker does, with Python and torch in it."""
+    """What this process takes before it builds a first backbone, with the libraries that every worker has in it."""
+    for library in ("timm", "torchmetrics", "torchvision"):
+        importlib.import_module(library)
     return int(psutil.Process().memory_info().rss)
 
 

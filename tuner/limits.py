@@ -151,7 +151,7 @@ def prove_limits(space: Space, labels: int, threads: int) -> Feasible:
     feasible = Feasible(space, measure_models(space, labels, threads), labels)
     mistakes = []
     if broken := feasible.breach(space.baseline_config()):
-        text = f"the baseline takes {broken}; choose a smaller one, or raise the limit"
+        text = f"takes {broken}; choose a smaller one, or raise the limit"
         mistakes.append(space.mistake(("baseline",), text))
     if all(map(feasible.broken_by_all, feasible.models)):
         least = ", ".join(_least(space.limits, feasible))

@@ -95,7 +95,7 @@ class _PlainLines(_Watched):
                 f"{objective['metric']}; {event['task']}, {len(event['labels'])} labels; "
                 f"images: {sizes}{_layout(event)}"
             )
-            for line in data_warnings(event):
+            for line in start_remarks(event):
                 self._say(line)
         elif event["kind"] == "trial_ended":
             search = self.record
@@ -115,13 +115,15 @@ def _layout(started: Event) -> str:
     return f" ({layout})" if layout else ""
 
 
-def data_warnings(started: Event) -> list[str]:
-    """What inspection warned of, a few lines."""
+def start_remarks(started: Event) -> list[str]:
+    """What inspection warned of, a few lines; what limits rule out, and what there is to say of a warm start."""
     warnings = started["data"].get("warnings", [])
     more = len(warnings) - SHOWN_WARNINGS
     return [
         *(f"warning: {warning}" for warning in warnings[:SHOWN_WARNINGS]),
         *([f"warning: and {more} more; `tuner inspect` lists all"] if more > 0 else []),
+        *(f"limit: {line}" for line in started.get("never_trained", ())),
+        *started.get("warm_start_notes", ()),
     ]
 
 
@@ -158,7 +160,7 @@ class _LiveTable(_Watched):
     def hear(self, event: Event) -> None:
         self.take(event)
         if event["kind"] == "search_started":
-            self._warnings = data_warnings(event)
+            self._warnings = start_remarks(event)
 
     def render(self) -> Group:
         search = self.record

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from search_spaces.space import Limits
 from trainable.config import parse_config
 from tuner.closing import to_score_on_test
 from tuner.evidence.halted import draw_halted, halted_trials
@@ -63,6 +64,10 @@ class SearchPhases:
             warm=proved.warm.trials,
             breach=proved.feasible.breach,
         )
+        begun = len(replay(self._store.events()).trials)
+        if begun < proved.trials and proved.space.limits != Limits() and not self._allowance.used_up:
+            text = f"limits leave no more than {begun} of {proved.trials} trials: all others that were drawn break one"
+            self._store.append("note", text=text)
 
     def _audit(self) -> Iterator[Driver]:
         """Halted trials that are trained to their end, as the options say."""

@@ -158,6 +158,7 @@ def start_facts(proved: ProvedSearch) -> dict[str, Any]:
         "baseline": space.baseline_config().model_dump(mode="json"),
         "limits": space.limits.model_dump(exclude_none=True),
         "never_trained": proved.feasible.never,
+        "warm_start_notes": list(proved.warm.notes),
     }
 
 

@@ -155,19 +155,26 @@ def check(
 ) -> None:
     """Find every mistake of a space (and its data) without running anything; downloads missing weights."""
     from search_spaces.overrides import Overrides
+    from search_spaces.space import Limits
     from tuner.config import DataConfig, parse_options
     from tuner.proving import prove_all
 
     config = parse_options(DataConfig, path=data.absolute(), **reading) if data else None
+    never_trained: list[str] = []
     try:
         proved = prove_all(space, config, download=not offline, overrides=Overrides.model_validate(overrides))
+        if proved.space.limits != Limits():
+            from tuner.limits import prove_limits
+
+            labels = len(proved.data.labels) if proved.data else 1
+            never_trained = prove_limits(proved.space, labels, threads=1).never
     except UserError as error:
         if not as_json:
             raise
         print(json.dumps({"ok": False, "mistakes": error.mistakes}, indent=1))
         raise typer.Exit(EXIT_MISTAKE) from None
     if as_json:
-        print(json.dumps({"ok": True, "mistakes": []}, indent=1))
+        print(json.dumps({"ok": True, "mistakes": [], "never_trained": never_trained}, indent=1))
         return
     found = proved.space
     size = found.size()
@@ -179,4 +186,6 @@ def check(
         sizes = ", ".join(f"{name} {count}" for name, count in proved.data.split_sizes.items())
         print(f"{data}: {proved.data.inspection.layout}")
         print(f"{proved.data.task}, {len(proved.data.labels)} labels; images: {sizes}")
+    for line in never_trained:
+        print(f"limit: {line}")
     print("ok")

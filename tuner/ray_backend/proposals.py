@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -113,14 +112,18 @@ class SampledTrials:
         return dict(warm.params), {"warm_start": warm.origin}
 
     def _drawn(self, trial: str) -> tuple[dict[str, Value] | None, dict[str, Any]]:
-        """The sampler's next params that break no limit, and how many draws it took: a replay must count them."""
-        for skipped in itertools.count():
+        """The sampler's next params that break no limit, and the draws before them that do.
+
+        It takes those for the worst there are: TPE draws again and again what it has never been told of. So a replay
+        must tell it of them, too.
+        """
+        skipped: list[dict[str, Value]] = []
+        while len(skipped) < DRAWS or self._space.sampler == "grid":
             params = self._sampler.ask(trial)
             if params is None or trial == BASELINE or self._breach(self._space.config(params)) is None:
                 return params, {"skipped": skipped} if skipped else {}
-            self._sampler.tell(trial, "failed", None)  # which teaches it nothing
-            if skipped + 1 == DRAWS and self._space.sampler != "grid":
-                break
+            self._sampler.tell(trial, "pruned", None)
+            skipped.append(params)
         return None, {}
 
     def report(self, trial: str, step: int, value: float | None, node: str) -> None:  # noqa: ARG002

@@ -42,8 +42,6 @@ class PastTrial:
     status: str = "running"
     best_value: float | None = None
     """None for a trial that diverged"""
-    skipped: int = 0
-    """draws before this one that were not to be trials"""
 
 
 class Sampler(Protocol):
@@ -205,7 +203,7 @@ class _Study:
     def replay(self, past: Iterable[PastTrial]) -> list[str]:
         skipped = []
         for trial in past:
-            self._asked += 1 + trial.skipped
+            self._asked += 1
             if not self._remember(trial):
                 skipped.append(trial.trial)
         return skipped

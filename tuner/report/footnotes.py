@@ -13,7 +13,7 @@ from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.audited import at_rung
 from tuner.report.pareto import latencies_differ
-from tuner.tolerant import integer, mapping
+from tuner.tolerant import mapping
 
 
 def footnotes(
@@ -226,7 +226,8 @@ def _left_out(shown: Sequence[TrialRecord]) -> Iterator[str]:
 def _limits(search: SearchRecord) -> str:
     if not search.limits:
         return ""
-    skipped = sum(integer(trial.facts.get("skipped")) or 0 for trial in search.trials)
+    draws = [trial.facts.get("skipped") for trial in search.trials]
+    skipped = sum(len(skipped) for skipped in draws if isinstance(skipped, list))
     left_out = [f"{skipped} sampled configs broke them and were left out"] * bool(skipped)
     return "; ".join([table.named(search.limits, first=()), *search.never_trained, *left_out])
 
