@@ -147,14 +147,16 @@ class Driver:
 
     def _given_room(self) -> Proposal | None:
         """A trial that ran out of memory beside others, to go on alone."""
-        if not self._crowded_out or self._out_of_time():
-            return None
-        waiting = self._crowded_out.popleft()
-        trial = waiting.proposal.trial
-        self.running[trial] = waiting
-        self._allowance.begin(trial)
-        self._store.append("trial_resumed", trial, reason="out of memory on a share of a GPU")
-        return waiting.proposal
+        while self._crowded_out:
+            waiting = self._crowded_out.popleft()
+            trial = waiting.proposal.trial
+            self.running[trial] = waiting
+            if not self._out_of_time():
+                self._allowance.begin(trial)
+                self._store.append("trial_resumed", trial, reason="out of memory on a share of a GPU")
+                return waiting.proposal
+            self.end(trial, "paused")
+        return None
 
     def _promoted(self) -> Proposal | None:
         """A paused trial that has proved to be worth more epochs."""

@@ -308,6 +308,16 @@ def test_a_trial_that_was_crowded_out_is_handed_out_again_before_others(make_dri
     assert [trial.status for trial in replay(store.events()).trials] == ["paused", "paused"]
 
 
+def test_a_trial_that_was_crowded_out_is_paused_when_the_time_is_over(make_driver: MakeDriver, store: Store) -> None:
+    now = 0.0
+    driver = make_driver(allowance=Allowance(hours=1, clock=lambda: now))
+    driver.crowded_out(asked(driver))
+    now = 4000.0
+    assert driver.ask() is None
+    assert driver.cut_short
+    assert [trial.status for trial in replay(store.events()).trials] == ["paused"]
+
+
 def test_a_trial_that_has_ended_does_not_go_on(make_driver: MakeDriver, store: Store) -> None:
     driver = make_driver()
     trial = asked(driver)
