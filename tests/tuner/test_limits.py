@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
-from small_searches import tiny_space
+from small_searches import MakeSpace, tiny_space
 
 from search_spaces.document import parse_yaml, write_yaml
 from search_spaces.space import Space, read_space
 from trainable.errors import UserError
 from tuner import limits as limits_module
+from tuner.config import SearchConfig, parse_options
 from tuner.limits import Feasible, Footprint, Model, prove_limits
 from tuner.records import ModelCost
+from tuner.run import run_search
 
 SMALL, LARGE = "lite0", "resnet18"
 FOOTPRINTS: Mapping[Model, Footprint] = {
@@ -108,4 +111,26 @@ def test_a_space_with_nothing_left_is_told_the_least_there_is() -> None:
         prove_limits(space_with({"latency_ms": 5, "parameters_m": 4}), 4, 1)
     assert caught.value.mistakes[-1].endswith(
         "the least that there is: 3 M parameters (lite0 at 96 px), 10 ms an image (lite0 at 96 px)"
+    )
+
+
+@pytest.mark.usefixtures("_without_ray")
+def test_a_search_has_no_row_that_breaks_a_limit_and_says_so(
+    make_space: MakeSpace, labels_csv: Path, tmp_path: Path
+) -> None:
+    axes = {"head.kind": {"choice": ["linear", "mlp"]}, "optimizer.lr": {"float": [1e-4, 1e-2], "log": True}}
+    limits = {"parameters_m": 0.3735}  # an mlp has more
+    space = make_space(axes=axes, limits=limits, baseline={"freeze": 2})
+    given = {"name": "new", "results": tmp_path / "results", "data": {"path": labels_csv}}
+    store = run_search(parse_options(SearchConfig, space=str(space), trials=4, **given))
+    search = store.record()
+    assert [trial.config["head"]["kind"] for trial in search.trials] == ["linear"] * 4
+    assert search.limits == limits
+    (cost,) = search.model_costs
+    assert search.latency_ms(search.trials[0]) == cost.latency_ms
+    skipped = sum(len(trial.facts.get("skipped", ())) for trial in search.trials)
+    assert skipped
+    assert (
+        f"limits: parameters_m 0.373; {skipped} sampled configs broke them and were left out"
+        in store.leaderboard_md.read_text()
     )

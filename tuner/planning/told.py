@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
@@ -9,13 +10,14 @@ from typing import Any
 
 from tabulate import tabulate
 
+from tuner.live import duration
 from tuner.planning.costs import Model
 from tuner.planning.plan import SEARCHES, Means, Plan
 from tuner.ray_backend.resources import MemoryKey
 
 START_SECONDS = 10
 """until a first trial trains: Ray, and a worker's imports; not measured"""
-_GIB = 2**30
+_GIB, _MIB = 2**30, 2**20
 
 
 def told(plan: Plan) -> str:
@@ -87,25 +89,33 @@ def _notes_on_time(plan: Plan) -> list[str]:
 def _disk(plan: Plan) -> Iterator[str]:
     shared = plan.shared
     yield (
-        f"disk: decoded images {_gib(plan.image_bytes)}, features {_gib(shared.feature_bytes)}, "
-        f"checkpoints {_gib(shared.checkpoint_bytes)}"
+        f"disk: decoded images {_size(plan.image_bytes)}, features {_size(shared.feature_bytes)}, "
+        f"checkpoints {_size(shared.checkpoint_bytes)}"
     )
     for ((backbone, size), frozen), why in sorted(shared.recomputed.items()):
-        yield f"computed again each time: features of {backbone} at {size} px after {frozen} blocks, since {why}"
+        yield f"computed again each time: features of {backbone} at {size} px after {_blocks(frozen)}, since {why}"
 
 
 def _memory(plan: Plan) -> Iterator[str]:
-    memory, have = plan.memory_gib, plan.basis.memory_gib
-    key = max(memory, key=lambda key: memory[key])
-    how = "measured" if plan.basis.unit == "GPU" else "estimated"
-    yield f"memory: at most {memory[key]:.2g} GiB a trial, {how} ({_told_key(key)}); there are {have:.3g} GiB for each"
-    for key, gib in sorted(memory.items(), key=lambda item: -item[1]):
-        if gib > have:
-            yield f"cannot fit: {_told_key(key)}: takes {gib:.3g} GiB; lower batch_size or micro_batch, or freeze more"
+    have = plan.basis.memory_gib
+    fitting = {key: gib for key, gib in plan.memory_gib.items() if gib <= have}
+    if fitting:
+        key = max(fitting, key=lambda key: fitting[key])
+        how = "measured" if plan.basis.unit == "GPU" else "estimated"
+        most = f"{fitting[key]:.2g} GiB a trial, {how} ({_told_key(key)})"
+        yield f"memory: at most {most}; there are {have:.3g} GiB for each"
+    for key, gib in plan.memory_gib.items():
+        if key not in fitting:
+            takes = f"takes {gib:.3g} GiB of {have:.3g}" if math.isfinite(gib) else f"takes more than {have:.3g} GiB"
+            yield f"cannot fit: {_told_key(key)}: {takes}; lower batch_size or micro_batch, or freeze more"
 
 
 def _told_key(key: MemoryKey) -> str:
-    return f"{key.backbone} at {key.image_size} px, {key.frozen} blocks frozen, {key.images} images at once"
+    return f"{key.backbone} at {key.image_size} px, {_blocks(key.frozen)} frozen, {key.images} images at once"
+
+
+def _blocks(count: int) -> str:
+    return "1 block" if count == 1 else f"{count} blocks"
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
@@ -123,15 +133,8 @@ def _basis(plan: Plan) -> str:
     )
 
 
-def duration(seconds: float) -> str:
-    """`50 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _gib(size: float) -> str:
-    return f"{size / _GIB:.2g} GiB"
+def _size(size: float) -> str:
+    return f"{size / _GIB:.3g} GiB" if size >= _GIB else f"{size / _MIB:.3g} MiB"
 
 
 def to_data(plan: Plan) -> dict[str, Any]:
@@ -157,7 +160,10 @@ def to_data(plan: Plan) -> dict[str, Any]:
         "unshared": _means_data(plan.unshared),
         "epochs_unhalved": plan.epochs_unhalved,
         "image_bytes": plan.image_bytes,
-        "memory": [asdict(key) | {"gib": gib, "fits": gib <= basis.memory_gib} for key, gib in plan.memory_gib.items()],
+        "memory": [
+            asdict(key) | {"gib": gib if math.isfinite(gib) else None, "fits": gib <= basis.memory_gib}
+            for key, gib in plan.memory_gib.items()
+        ],
         "left_out": plan.left_out,
         "never_trained": list(plan.never_trained),
         "basis": asdict(basis) | {"time": basis.time.isoformat(timespec="seconds"), "searches": SEARCHES},
