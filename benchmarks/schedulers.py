@@ -12,7 +12,7 @@ of trials from these grids would give, not another picture set.
 
 One trial is exempt in the rows `baseline kept`, as `tuner search` never halts its baseline; in the others none is.
 The order of promotions and first rungs of three quarters of an epoch, or of half a one where the baseline is kept, were
-chosen on openmoji and fluent for 28 trials; stamps had no part in it.
+chosen on openmoji and fluent for 28 trials, before stamps was read; stamps then bore out the former and not the latter.
 """
 
 from __future__ import annotations
