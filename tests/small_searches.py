@@ -209,7 +209,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
         while not interrupted.is_set() and (asked := following.ask()) is not None:
             config, assignment = asked.config.model_dump(mode="json"), asdict(asked.assignment)
             given = {"trial": asked.trial, "work": asked.work, "config": config, "assignment": assignment}
-            actor.reset_config(given | {"resources": {"cpu": 1, "gpu": 0}})
+            actor.reset_config(given | {"resources": {"cpu": 1, "gpu": 0}, "more_gpu": False})
             _run_to_its_end(actor, following.current, asked.trial)
 
     patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)

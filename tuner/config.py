@@ -50,7 +50,7 @@ class Resources(Strict):
 
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1.0
     gpus_per_trial: Annotated[float, Field(ge=0), AfterValidator(_gpus)] | None = None
-    """a share lets several trials have one GPU; None: 1 where there is a GPU, else 0"""
+    """a share lets several trials have one GPU; None: what a trial is seen to need, 0 where there is no GPU"""
     workers: Annotated[int, Field(ge=1)] | None = None
     """trials at once; None: as many as CPUs and GPUs allow"""
     threads_per_trial: Annotated[int, Field(ge=1)] = 1

@@ -20,7 +20,7 @@ def plan(
     gpu_hours: Annotated[float | None, typer.Option(help="limit of all trials' GPU time together")] = None,
     workers: Annotated[int | None, typer.Option(help="trials at once; default: as CPUs and GPUs allow")] = None,
     cpus_per_trial: Annotated[float, typer.Option(help="a share is allowed")] = 1.0,
-    gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: 1 if any")] = None,
+    gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: as it needs")] = None,
     threads_per_trial: Annotated[int, typer.Option(help="CPU threads of torch")] = 1,
     plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
     as_json: AsJson = False,

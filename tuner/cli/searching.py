@@ -59,7 +59,7 @@ def search(
     notes: Annotated[str, typer.Option(help="a remark for the journal")] = "",
     workers: Annotated[int | None, typer.Option(help="trials at once; default: as CPUs and GPUs allow")] = None,
     cpus_per_trial: Annotated[float, typer.Option(help="a share is allowed")] = 1.0,
-    gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: 1 if any")] = None,
+    gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: as it needs")] = None,
     threads_per_trial: Annotated[int, typer.Option(help="CPU threads of torch; part of the result")] = 1,
     precision: Annotated[
         Literal["fp32", "bf16", "fp16"], typer.Option(help="of all trials' networks; fp16 on GPUs only")

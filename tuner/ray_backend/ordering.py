@@ -51,6 +51,7 @@ class CheapFirst:
         """machine -> what has been computed on it, or is being computed"""
         self._flops_of = functools.cache(lambda work: flops(self._examples[work]))
         self._examples: dict[_Work, TrialConfig] = {}
+        """what there is to compute -> one of the configs that ask for it"""
 
     @property
     def exhausted(self) -> bool:
@@ -87,12 +88,12 @@ class CheapFirst:
         room = max(1, min(LOOK_AHEAD, independent)) if self._asked else 1
         while len(self._waiting) < room and (proposal := self._proposals.next()) is not None:
             self._waiting.append(proposal)
+            self._examples[_work(proposal.config)] = proposal.config
         self._asked += len(self._waiting)
 
     def _cheapest(self) -> Proposal:
         """Of those that wait; nothing is counted where all have the same to compute."""
-        works = {_work(proposal.config): proposal.config for proposal in self._waiting}
-        self._examples |= works
+        works = {_work(proposal.config) for proposal in self._waiting}
         if len(works) == 1:
             return self._waiting[0]
         there = {prefix for work in self._done[self._free] for prefix in self._flops_of(work).shared}

@@ -114,6 +114,10 @@ class Slots:
         self._taken[proposal.trial] = share
         return {"cpu": self.cpus, "gpu": share}
 
+    def has_more_for(self, trial: str) -> bool:
+        """Whether a trial that runs out of memory on what it was given can have more of a GPU."""
+        return self._shares is not None and self._taken[trial] < 1
+
     def gpus_of(self, trial: str) -> float:
         """What a trial was given last."""
         return self._taken[trial]
@@ -162,6 +166,7 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
             "config": proposal.config.model_dump(mode="json"),
             "assignment": asdict(proposal.assignment),
             "resources": self._slots.take(proposal),
+            "more_gpu": self._slots.has_more_for(proposal.trial),
         }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:

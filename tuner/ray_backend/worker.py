@@ -109,8 +109,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     def setup(self, config: dict[str, Any]) -> None:
         assignment = Assignment(**config["assignment"])
         assignment.enter()
-        self._gpu_share = config["resources"]["gpu"]
-        _keep_to(self._gpu_share)
+        _keep_to(config["resources"]["gpu"])
+        self._more_gpu = config["more_gpu"]
         self._epoch = self._short_at = 0
         self._assignment = assignment
         self._trial, self._work = config["trial"], config["work"]
@@ -135,7 +135,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         `report`: an EpochReport, or `scores`. `ended`: a status and the reason why there is no more.
         `short_of_memory`: the trial goes on with the next step, from its last checkpoint, or with this `micro_batch`
         from its beginning.
-        `crowded_out`: it had a share of a GPU, which did not suffice.
+        `crowded_out`: it had a share of a GPU, which did not suffice, and may have a whole one.
         """
         try:
             report = self._train() if self._work == "train" else self._score()
@@ -143,7 +143,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             short, ending = is_out_of_memory(error), _ending(error)
         else:
             return {"report": json.dumps(report), "done": report["status"] != "running"}
-        if short and 0 < self._gpu_share < 1:
+        if short and self._more_gpu:
             return {"crowded_out": True, "done": True}
         # only here is the error gone, whose frames hold the trial's tensors
         if short and self._work == "train" and (less := self._need_less()) is not None:

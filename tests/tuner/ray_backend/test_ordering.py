@@ -28,6 +28,8 @@ class Given:
     """Proposals of these configs, one after another; remembers what it is told."""
 
     configs: list[TrialConfig]
+    warm: int = 0
+    """how many of them, from the second one on, did well in another search"""
     asked: int = 0
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -38,7 +40,8 @@ class Given:
     def next(self) -> Proposal | None:
         if self.exhausted:
             return None
-        facts = {"number": self.asked, "baseline": self.asked == 0}
+        facts: dict[str, Any] = {"number": self.asked, "baseline": self.asked == 0}
+        facts |= {"warm_start": "other/t0001"} if 0 < self.asked <= self.warm else {}
         self.asked += 1
         return Proposal(f"t{self.asked:04d}", self.configs[self.asked - 1], ASSIGNMENT, facts)
 
@@ -75,6 +78,11 @@ def test_the_baseline_is_first_and_then_what_costs_least() -> None:
     assert [proposal.facts["number"] for proposal in found] == [0, 1, 2, 3, 4]
     assert [proposal.config.freeze for proposal in found] == [0, "all", 4, 1, 1]
     assert proposals.exhausted
+
+
+def test_warm_trials_come_right_after_the_baseline() -> None:
+    configs = [config("all"), config(0, "lite0"), config(1), config(4), config("all", "lite0")]
+    assert draws(handed_out(CheapFirst(Given(configs, warm=2), costs, None))) == [0, 1, 2, 4, 3]
 
 
 def test_what_is_not_known_to_be_the_end_is_not_it() -> None:

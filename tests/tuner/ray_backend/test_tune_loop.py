@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 from trainable.config import parse_config
 from trainable.errors import UserError
 from tuner.config import Resources
+from tuner.ray_backend.phase import Phases
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.tune_loop import Slots, _Asker, _id, _Interruption, _Reporter, ray_session
 from tuner.ray_backend.worker import Assignment, TrialActor
@@ -98,7 +99,9 @@ def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -
     assert at_once(slots, freeze="all") == 16
     assert at_once(slots, freeze=0) == 3  # the third waits, and with it whoever comes after
     slots.leave_alone("t0001")
+    assert slots.has_more_for("t0001")
     assert slots.take(small)["gpu"] == 1
+    assert not slots.has_more_for("t0001")
 
 
 def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
@@ -107,6 +110,7 @@ def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
     slots.learn(proposal("t0001"), {"peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
     slots.leave_alone("t0001")
     assert slots.take(proposal("t0001")) == {"cpu": 1, "gpu": 0.5}
+    assert not slots.has_more_for("t0001")
     assert at_once(slots) == 4
 
 
@@ -180,12 +184,16 @@ def driver() -> Any:
     return FakeDriver()
 
 
+def phases_of(*drivers: Any) -> Phases:
+    return Phases(iter(drivers))
+
+
 @pytest.fixture
 def reporter(driver: Any, cluster: SetCluster) -> _Reporter:
     """Of a driver whose trial t0001 runs."""
     cluster(CPU=2.0)
     driver.ask()
-    return _Reporter(driver, Slots(Resources()))
+    return _Reporter(phases_of(driver), Slots(Resources()))
 
 
 def tune_trial(error: Exception | None = None) -> Any:
@@ -201,7 +209,7 @@ def result(epoch: float, value: float = 0.9, status: str = "running") -> dict[st
 
 def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetCluster) -> None:
     cluster(CPU=2.0)
-    asker = _Asker(driver, Slots(Resources()))
+    asker = _Asker(phases_of(driver), Slots(Resources()))
     first = asker.suggest("a")
     assert first["trial"] == "t0001"
     assert json.loads(json.dumps(first)) == first
@@ -216,7 +224,7 @@ def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetClus
 
 def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver: Any, cluster: SetCluster) -> None:
     cluster(CPU=2.0)
-    asker = _Asker(driver, Slots(Resources()))
+    asker = _Asker(phases_of(driver), Slots(Resources()))
     asker.suggest("a")
     driver.asks = 0
     assert asker.suggest("b") is None
@@ -224,9 +232,23 @@ def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver
     assert asker.suggest("c") == Searcher.FINISHED
 
 
+def test_a_phase_begins_when_nothing_of_the_one_before_runs(driver: Any, cluster: SetCluster) -> None:
+    cluster(CPU=2.0)
+    following = FakeDriver(asks=1)
+    asker = _Asker(phases_of(driver, following), Slots(Resources()))
+    driver.asks = 1
+    asker.suggest("a")
+    assert asker.suggest("b") is None
+    assert not following.running
+    driver.running.clear()
+    assert asker.suggest("c")["trial"] in following.running
+    following.running.clear()
+    assert asker.suggest("d") == Searcher.FINISHED
+
+
 def test_a_trial_that_goes_on_has_a_folder_of_its_own(driver: Any, cluster: SetCluster) -> None:
     cluster(CPU=2.0)
-    asker = _Asker(driver, Slots(Resources()))
+    asker = _Asker(phases_of(driver), Slots(Resources()))
     names = []
     for _ in range(2):
         names.append(_id(SimpleNamespace(config=asker.suggest("a"))))

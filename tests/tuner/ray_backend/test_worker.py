@@ -38,9 +38,14 @@ def actor() -> TrialActor:
 
 
 def given(assignment: Assignment, trial: str = "t0001", work: Work = "train", **fields: Any) -> dict[str, Any]:
-    config = small_config(**fields).model_dump(mode="json")
-    resources = {"cpu": 1, "gpu": 0}
-    return {"trial": trial, "work": work, "config": config, "assignment": asdict(assignment), "resources": resources}
+    return {
+        "trial": trial,
+        "work": work,
+        "config": small_config(**fields).model_dump(mode="json"),
+        "assignment": asdict(assignment),
+        "resources": {"cpu": 1, "gpu": 0},
+        "more_gpu": False,
+    }
 
 
 def stepped(actor: TrialActor) -> list[dict[str, Any]]:
@@ -218,6 +223,14 @@ def test_a_trial_that_never_fits_fails_with_the_reason(
     ended = json.loads(results[-1]["ended"])
     assert ended["status"] == "failed"
     assert ended["error"].startswith("out of memory with the fewest images at a time")
+
+
+def test_a_trial_that_can_have_more_of_a_gpu_is_not_cut(
+    actor: TrialActor, assignment: Assignment, short_of_memory: Callable[..., None]
+) -> None:
+    short_of_memory(images=4)
+    actor.setup(given(assignment) | {"more_gpu": True})
+    assert stepped(actor) == [{"crowded_out": True, "done": True}]
 
 
 def test_test_is_scored_by_the_best_epoch(actor: TrialActor, assignment: Assignment) -> None:

@@ -79,6 +79,7 @@ def ran(actor: TrialActor, assignment: Assignment, trial: str, fields: dict[str,
         "config": config,
         "assignment": asdict(assignment),
         "resources": resources,
+        "more_gpu": False,
     }
     actor.reset_config(given)
     results = [actor.step()]
