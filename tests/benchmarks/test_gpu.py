@@ -20,6 +20,7 @@ def work(mode: gpu.Mode = "training", images: int = 4) -> Workload:
     return Workload(backbone_facts(TINY), mode, images, 32, CPU)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("mode", MODES)
 def test_every_contender_s_step_runs(mode: gpu.Mode) -> None:
     every = contenders(CPU)

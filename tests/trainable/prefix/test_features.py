@@ -191,6 +191,7 @@ TRIALS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.real
 @settings(max_examples=12, deadline=None)
 @given(fields=TRIALS)
 def test_a_trial_is_the_same_with_whatever_is_kept(
