@@ -217,9 +217,7 @@ class _Run:
     def evaluate(self) -> Evaluation:
         """Score validation, on which the schedule may wait; keep model and predictions if they are the best so far."""
         classifier = self.learner.scored
-        logits = split_logits(
-            classifier, self.learner.features, self.data.split["val"], self.config.micro_batch
-        )
+        logits = split_logits(classifier, self.learner.features, self.data.split["val"], self.config.micro_batch)
         if not torch.isfinite(logits).all():
             raise DivergedError(f"diverged: a validation output is not a number in epoch {self.epoch:g}")
         evaluation = self.evaluator.validation(logits, with_fitted=True)
