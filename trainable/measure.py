@@ -68,9 +68,12 @@ class MeasuredBackbone:
         UserError: as `build_classifier`.
     """
 
-    def __init__(self, backbone: str, image_size: int, labels: int, device: torch.device) -> None:
+    def __init__(
+        self, backbone: str, image_size: int, labels: int, device: torch.device, *, with_memory: bool = True
+    ) -> None:
+        """`with_memory`: whether `memory_gib` will be asked for, for which libraries are imported that take seconds."""
         make_deterministic()  # as trials are, whose kernels differ
-        self._process_bytes = _process_bytes()
+        self._process_bytes = _process_bytes() if with_memory else None
         self.device = device
         began = self._now()
         config = parse_config({"backbone": backbone, "pretrained": False, "image_size": image_size})
@@ -155,6 +158,7 @@ class MeasuredBackbone:
         """
         if self.device.type == "cuda":
             return self._peak_bytes(frozen, images) / _GIB
+        assert self._process_bytes is not None  # built to be asked for memory
         trained = self.sizes[frozen:] if frozen < self.block_count else ()
         weights = 4 * self.parameters + 12 * sum(block.parameters for block in trained)
         weights += 16 * _parameters(self._classifier.head)

@@ -52,7 +52,7 @@ def measure_models(space: Space, labels: int, threads: int) -> dict[Model, Footp
     found: dict[Model, Footprint] = {}
     with torch_threads(threads):
         for backbone, size in _models(space):
-            measured = MeasuredBackbone(backbone, size, labels, device)
+            measured = MeasuredBackbone(backbone, size, labels, device, with_memory=bool(images))
             cost = ModelCost(backbone, size, measured.parameters, measured.latency_ms, measured.device_name, threads)
             depths = range(measured.block_count + 1) if images else ()
             memory = {frozen: {count: measured.memory_gib(frozen, count) for count in images} for frozen in depths}
