@@ -20,7 +20,7 @@ from trainable.weights import Weights, file_stem
 CPU = torch.device("cpu")
 TINY = "timm:test_resnet"
 """Five blocks with BatchNorm, built in 40 ms."""
-MEASURED = ("features", "seconds", "images_per_second", "peak_memory_gib")
+MEASURED = ("features", "seconds", "images_per_second", "peak_memory_gib", "latency_ms", "pareto")
 
 
 def small_config(**fields: Any) -> TrialConfig:

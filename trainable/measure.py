@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
@@ -79,7 +79,20 @@ class MeasuredBackbone:
         config = parse_config({"backbone": backbone, "pretrained": False, "image_size": image_size})
         self._classifier = build_classifier(config, labels, None).to(device)
         self.build_seconds = self._now() - began
+        self.backbone = backbone
         self.image_size = image_size
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a search's log tells of it: its size, its latency, and what that was measured with."""
+        return {
+            "backbone": self.backbone,
+            "image_size": self.image_size,
+            "parameters": self.parameters,
+            "latency_ms": self.latency_ms,
+            "device": self.device_name,
+            "threads": torch.get_num_threads(),
+        }
 
     @property
     def device_name(self) -> str:

@@ -53,7 +53,7 @@ def measure_models(space: Space, labels: int, threads: int) -> dict[Model, Footp
     with torch_threads(threads):
         for backbone, size in _models(space):
             measured = MeasuredBackbone(backbone, size, labels, device, with_memory=bool(images))
-            cost = ModelCost(backbone, size, measured.parameters, measured.latency_ms, measured.device_name, threads)
+            cost = ModelCost(**measured.facts)
             depths = range(measured.block_count + 1) if images else ()
             memory = {frozen: {count: measured.memory_gib(frozen, count) for count in images} for frozen in depths}
             found[backbone, size] = Footprint(cost, measured.features, memory)
@@ -87,7 +87,7 @@ class Feasible:
     def __init__(self, space: Space, footprints: Mapping[Model, Footprint], labels: int) -> None:
         """
         Args:
-            footprints: of every backbone and size of the space
+            footprints: of every backbone and size of the space; not needed where it has no limits
             labels: of the data; the head's outputs
         """
         self._limits = space.limits
@@ -98,13 +98,13 @@ class Feasible:
 
     @property
     def costs(self) -> list[ModelCost]:
-        """What every backbone takes at every size, the baseline's first."""
+        """What every backbone that was measured takes at every size, the baseline's first."""
         return [footprint.cost for footprint in self._footprints.values()]
 
     @property
     def never(self) -> list[str]:
         """What no trial can be because of the limits, one line for each backbone and size."""
-        broken = {model: self.broken_by_all(model) for model in self.models}
+        broken = {model: self.broken_by_all(model) for model in self.models if model in self._footprints}
         return [f"{backbone} at {size} px is never trained: {why}" for (backbone, size), why in broken.items() if why]
 
     def breach(self, config: TrialConfig) -> str | None:
@@ -145,9 +145,13 @@ class Feasible:
 def prove_limits(space: Space, labels: int, threads: int) -> Feasible:
     """Measure a space's backbones, as `measure_models` does, and hold its limits against them.
 
+    Without limits nothing is measured: workers do it once the trials are through.
+
     Raises:
         UserError: the baseline breaks a limit, or every config does; as `measure_models`.
     """
+    if space.limits == Limits():
+        return Feasible(space, {}, labels)
     feasible = Feasible(space, measure_models(space, labels, threads), labels)
     mistakes = []
     if broken := feasible.breach(space.baseline_config()):

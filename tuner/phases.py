@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from search_spaces.space import Limits
-from trainable.config import parse_config
+from trainable.config import TrialConfig, parse_config
 from tuner.closing import to_score_on_test
 from tuner.evidence.halted import draw_halted, halted_trials
 from tuner.proved import ProvedSearch
@@ -15,7 +15,7 @@ from tuner.ray_backend.driver import Driver, search_driver
 from tuner.ray_backend.halving.protocol import NoHalving
 from tuner.ray_backend.proposals import GoesOn, ListedTrials, Proposal
 from tuner.ray_backend.scoring import Scoring
-from tuner.records import COMPUTED_REFERENCES
+from tuner.records import COMPUTED_REFERENCES, SearchRecord
 from tuner.replay import replay
 from tuner.reruns import plan_reruns, write_rerun_splits
 from tuner.store import Store
@@ -112,12 +112,16 @@ class SearchPhases:
         )
 
     def _scores(self) -> Scoring:
-        """Test, once for the best trials and the baseline, and the references that need no search."""
-        proved = self._proved
+        """Test, once for the best trials and the baseline, the references, and the latency of what was trained."""
+        proved, search = self._proved, replay(self._store.events())
         baseline = proved.space.baseline_config()
-        proposals = [Proposal(name, baseline, self._assignment, work="reference") for name in COMPUTED_REFERENCES]
+        proposals = [
+            Proposal(f"latency-{number}", config, self._assignment, work="latency")
+            for number, config in enumerate(_models_to_measure(search))
+        ]
+        proposals += [Proposal(name, baseline, self._assignment, work="reference") for name in COMPUTED_REFERENCES]
         if "test" in proved.data.split_sizes:
-            best = to_score_on_test(replay(self._store.events()), proved.config.top_k)
+            best = to_score_on_test(search, proved.config.top_k)
             proposals += [
                 Proposal(trial.id, parse_config(trial.config), self._assignment, work="test") for trial in best
             ]
@@ -132,3 +136,10 @@ class SearchPhases:
             allowance=self._allowance,
             weights_sha256=self._proved.weights_sha256,
         )
+
+
+def _models_to_measure(search: SearchRecord) -> Iterable[TrialConfig]:
+    """A config of each backbone and image size that finished trials have and whose latency is not known."""
+    trials = [trial for trial in search.trials if trial.eligible and search.latency_ms(trial) is None]
+    configs = [parse_config(trial.config) for trial in trials]
+    return {(config.backbone, config.image_size): config for config in configs}.values()

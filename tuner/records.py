@@ -229,7 +229,7 @@ class Retrained:
 
 @dataclass(frozen=True)
 class ModelCost:
-    """What a backbone takes at one image size, as measured on the search's device before any trial."""
+    """What a backbone takes at one image size, as measured on a device of the search."""
 
     backbone: str
     image_size: int
@@ -285,7 +285,7 @@ class SearchRecord:
     references: tuple[Reference, ...] = ()
     retrained: tuple[Retrained, ...] = ()
     model_costs: tuple[ModelCost, ...] = ()
-    """of each backbone and image size of the space"""
+    """of each backbone and image size that finished trials have; with limits, of all that the space has"""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """what no config may exceed, by name"""
     never_trained: tuple[str, ...] = ()

@@ -155,19 +155,15 @@ def check(
 ) -> None:
     """Find every mistake of a space (and its data) without running anything; downloads missing weights."""
     from search_spaces.overrides import Overrides
-    from search_spaces.space import Limits
     from tuner.config import DataConfig, parse_options
+    from tuner.limits import prove_limits
     from tuner.proving import prove_all
 
     config = parse_options(DataConfig, path=data.absolute(), **reading) if data else None
     never_trained: list[str] = []
     try:
         proved = prove_all(space, config, download=not offline, overrides=Overrides.model_validate(overrides))
-        if proved.space.limits != Limits():
-            from tuner.limits import prove_limits
-
-            labels = len(proved.data.labels) if proved.data else 1
-            never_trained = prove_limits(proved.space, labels, threads=1).never
+        never_trained = prove_limits(proved.space, len(proved.data.labels) if proved.data else 1, threads=1).never
     except UserError as error:
         if not as_json:
             raise

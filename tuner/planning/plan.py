@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search_spaces.space import Limits, Space
+from search_spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.data.cache import cache_limit_bytes
 from trainable.data.splits import write_splits
@@ -96,11 +96,9 @@ def plan_search(config: SearchConfig) -> Plan:
     assert data is not None  # they were given
     assert found.reading is not None
     basis = basis_of(config.resources, trial_device())
-    feasible = prove_limits(space, len(data.labels), basis.threads) if space.limits != Limits() else None
+    feasible = prove_limits(space, len(data.labels), basis.threads)
     trials = config.trials or space.trials()
-    drawn = [
-        DrawnTrials(space, trials, seed, feasible.breach if feasible else lambda _: None) for seed in range(SEARCHES)
-    ]
+    drawn = [DrawnTrials(space, trials, seed, feasible.breach) for seed in range(SEARCHES)]
     searches = [one.configs for one in drawn]
     costs, work = _measured(space, searches, data, found.reading.data_seed, found.objective, basis.threads)
     image_bytes = sum(3 * size**2 for size in space.sizes()) * len(data.rows)
@@ -121,7 +119,7 @@ def plan_search(config: SearchConfig) -> Plan:
         unshared=unshared,
         image_bytes=image_bytes,
         left_out=1 - sum(len(configs) - 1 for configs in searches) / draws if draws else 0.0,
-        never_trained=feasible.never if feasible else (),
+        never_trained=feasible.never,
     )
 
 

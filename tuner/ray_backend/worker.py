@@ -28,8 +28,8 @@ from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
 from trainable.weights import Weights
 from tuner.ray_backend.resources import tensors_share
 
-Work = Literal["train", "test", "reference"]
-"""a trial's epochs, its scores on test, or the scores of a reference"""
+Work = Literal["train", "test", "reference", "latency"]
+"""a trial's epochs, its scores on test, the scores of a reference, or how fast a trial's backbone is"""
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,17 @@ def score_reference(job: TrialJob, name: str, data: ImageDataset) -> dict[str, A
     return {"description": model.description, "seconds": seconds, **found}
 
 
+def measure_latency(job: TrialJob, name: str, data: ImageDataset) -> dict[str, Any]:  # noqa: ARG001
+    """What `model_measured` tells of the config's backbone at its image size."""
+    from trainable.measure import MeasuredBackbone
+
+    config = job.config
+    device, labels = trial_device(), len(data.labels)
+    return MeasuredBackbone(config.backbone, config.image_size, labels, device, with_memory=False).facts
+
+
 SCORING: dict[str, Callable[[TrialJob, str, ImageDataset], dict[str, Any]]] = {
     "test": score_on_test,
     "reference": score_reference,
+    "latency": measure_latency,
 }

@@ -151,7 +151,7 @@ def _pareto(search: SearchRecord) -> Iterator[str]:
     if search.best and latencies_differ(search):
         yield (
             f"✓ under pareto: no other finished trial is at least as good and as fast, and better in one of the two "
-            f"({_latency_basis(search)})."
+            f"(latency of {_latency_basis(search)})."
         )
 
 
@@ -159,7 +159,7 @@ def _latency_basis(search: SearchRecord) -> str:
     """How latencies were measured."""
     cost = search.model_costs[0]
     threads = f", {cost.threads} thread{'s' * (cost.threads > 1)}" if cost.device == "cpu" else ""
-    return f"latency of one image on {table.escape(cost.device)}{threads}"
+    return f"one image on {table.escape(cost.device)}{threads}"
 
 
 def _warm_started(shown: Sequence[TrialRecord]) -> Iterator[str]:

@@ -83,3 +83,21 @@ def test_an_interruption_leaves_out_what_is_not_scored(scoring: Scoring, store: 
     assert not scoring.running
     assert not record.notes
     assert not record.test_reads
+
+
+def test_a_latency_is_measured_while_nothing_else_runs(store: Store) -> None:
+    scoring = Scoring(store, [to_score("latency-0", "latency"), to_score("majority", "reference")])
+    assert asked(scoring) == ["latency-0"]
+    facts = {"backbone": "resnet18", "image_size": 224, "parameters": 1, "latency_ms": 2.5, "device": "cpu"}
+    assert scoring.report("latency-0", scored(facts | {"threads": 1}))
+    scoring.end("latency-0", "complete")
+    assert asked(scoring) == ["majority"]
+    assert [cost.latency_ms for cost in replay(store.events()).model_costs] == [2.5]
+
+
+def test_a_latency_that_cannot_be_measured_leaves_a_note(store: Store) -> None:
+    scoring = Scoring(store, [to_score("latency-0", "latency")])
+    asked(scoring)
+    scoring.end("latency-0", "failed", "out of memory")
+    notes = [note.text for note in replay(store.events()).notes]
+    assert notes == ["the latency of resnet18 was not measured: out of memory"]
