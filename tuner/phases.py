@@ -115,16 +115,17 @@ class SearchPhases:
         """Test, once for the best trials and the baseline, the references, and the latency of what was trained."""
         proved, search = self._proved, replay(self._store.events())
         baseline = proved.space.baseline_config()
-        proposals = [
-            Proposal(f"latency-{number}", config, self._assignment, work="latency")
-            for number, config in enumerate(_models_to_measure(search))
-        ]
-        proposals += [Proposal(name, baseline, self._assignment, work="reference") for name in COMPUTED_REFERENCES]
+        proposals = [Proposal(name, baseline, self._assignment, work="reference") for name in COMPUTED_REFERENCES]
         if "test" in proved.data.split_sizes:
             best = to_score_on_test(search, proved.config.top_k)
             proposals += [
                 Proposal(trial.id, parse_config(trial.config), self._assignment, work="test") for trial in best
             ]
+        # last: a worker that waits until nothing else runs is given up
+        proposals += [
+            Proposal(f"latency-{number}", config, self._assignment, work="latency")
+            for number, config in enumerate(_models_to_measure(search))
+        ]
         return Scoring(self._store, proposals)
 
     def _listed(self, proposals: Sequence[Proposal]) -> Driver:

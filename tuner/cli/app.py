@@ -1,5 +1,6 @@
 """The application: commands register here, and mistakes become lines on stderr."""
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -39,4 +40,5 @@ def main() -> NoReturn:
             print(f"error: {message}; see `{asked} --help`", file=sys.stderr)
             sys.exit(EXIT_MISTAKE)
         raise
+    gc.freeze()  # a second's work of the collector, just before all memory is freed
     sys.exit(code or 0)

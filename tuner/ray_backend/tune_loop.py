@@ -37,6 +37,7 @@ from tuner.config import Resources
 from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, MemoryKey, Peaks, fit, memory_key
+from tuner.ray_backend.staffing import Staffing
 from tuner.ray_backend.worker import TrialActor
 
 RETRIES = 1
@@ -92,6 +93,7 @@ class Slots:
         self.cpus = resources.cpus_per_trial
         self._limit = resources.workers
         self._shares = GpuShares(Peaks(cache_folder() / "peaks.json")) if gpus and wanted is None else None
+        self._staffing = Staffing()
         self._taken: dict[str, float] = {}
         """trial -> share of a GPU"""
         for name, each, have in (("CPUs", self.cpus, cluster.get("CPU", 0.0)), ("GPUs", self.gpus, gpus)):
@@ -101,6 +103,8 @@ class Slots:
 
     def room(self, running: Collection[str]) -> bool:
         """Whether one more trial may be asked for beside these. Nodes may come and go."""
+        if not self._staffing.more_than(len(running)):
+            return False
         cluster = ray.cluster_resources()
         gpus = cluster.get("GPU", 0.0)
         fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
@@ -125,8 +129,9 @@ class Slots:
         return self._taken[trial]
 
     def learn(self, proposal: Proposal, report: Mapping[str, Any]) -> None:
-        """Take in what a trial that runs has told of its memory."""
-        if self._shares:
+        """Take in that a worker has told something, of a trial that trains its memory."""
+        self._staffing.reported()
+        if self._shares and proposal.work == "train":
             self._shares.learn(_key(proposal), report["peak_memory_gib"], report["gpu_memory_gib"])
 
     def leave_alone(self, trial: str) -> None:
@@ -222,8 +227,7 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         if "report" not in result:
             return False
         report, proposal = json.loads(result["report"]), self._phases.current.running[name].proposal
-        if proposal.work == "train":
-            self._slots.learn(proposal, report)
+        self._slots.learn(proposal, report)
         return self._phases.current.report(name, report)
 
     def _need_less(self, trial: Any, micro_batch: int | None, **facts: Any) -> None:

@@ -89,7 +89,13 @@ def new_figure(height_inches: float, width_inches: float = WIDTH_INCHES) -> Figu
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG: the same bytes for the same figure, matplotlib and fonts."""
+    """The figure as a PNG: the same bytes for the same figure, matplotlib and fonts.
+
+    Its parts are laid out here and once: with a layout engine `savefig` lays them out twice and draws them twice.
+    """
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
