@@ -33,8 +33,8 @@ class Staffing:
         if running == 0:
             return True
         now = self._clock()
-        worked = now - self._first_report if self._first_report is not None else 0.0
-        return worked >= START_SECONDS or now - self._began >= LONGEST_WAIT_SECONDS
+        at_work = self._first_report is not None and now - self._first_report >= START_SECONDS
+        return at_work or now - self._began >= LONGEST_WAIT_SECONDS
 
     def reported(self) -> None:
         """Take in that a worker has told something: it is at work."""
