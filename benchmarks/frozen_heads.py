@@ -4,7 +4,7 @@
 
 Trials (learning rate x head x schedule x pos_weight, the first 20 of 24) of 5 epochs, ResNet18 wholly frozen at 96
 pixels, 480 + 120 JPEGs. Ours is `tuner search` in full, as a user runs it: proving, Ray, trials, references, report.
-Two CPU threads for everyone: two workers of one thread, or one process of two. Both sides have the same trials,
+Two CPU threads for everyone: up to two workers of one thread, or one process of two. Both sides have the same trials,
 weights, order of batches and views, and the run fails where validation losses or scores differ.
 """
 

@@ -140,7 +140,7 @@ def main(trials: int, reports: int, folder: Path) -> None:
             writer.start()
             mirror.start()
             store.listeners += [writer.put, mirror.put]
-            run_phases([driver], Slots(Resources()), store.ray / "trials", threading.Event(), actor=NoopActor)
+            run_phases([driver], Slots(Resources(workers=1)), store.ray / "trials", threading.Event(), actor=NoopActor)
             store.append("search_ended", status="complete", reason="")
             store.listeners.clear()
             mirror.close()

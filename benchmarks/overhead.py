@@ -3,10 +3,10 @@
     python -m benchmarks.overhead noop [--trials 200] [--rounds 2]
     python -m benchmarks.overhead heads [--trials 100] [--rounds 2]
 
-noop: 3 reports a trial, in our whole search loop and in bare Ray Tune with actor reuse, as a class and as a function,
-with Ray's own result files, which are its record, and without. heads: `tuner search` of linear and MLP heads on
-ResNet18 at 96 pixels, 480 + 120 pictures, against the same steps, validation passes and one metric in a plain loop over
-features in memory.
+noop: 3 reports a trial, one worker, in our whole search loop and in bare Ray Tune with actor reuse, as a class and as a
+function, with Ray's own result files, which are its record, and without. heads: `tuner search`, one worker, of linear
+and MLP heads on ResNet18 at 96 pixels, 480 + 120 pictures, against the same steps, validation passes and one metric in
+a plain loop over features in memory.
 
 A trial's cost is what is spent between two trials' ends, over the number of trials that end between them, from the
 tenth end on: neither Ray's start nor the first features are in it.
@@ -144,7 +144,7 @@ def heads(trials: int, rounds: int, scratch: Path) -> tuple[dict[str, str], dict
         return by_name[LIMIT].outcomes(folder)  # type: ignore[misc]
 
     contenders = [
-        Contender(OURS, by_name[OURS].command, read_ours),
+        Contender(OURS, lambda folder: [*by_name[OURS].command(folder), "--workers", "1"], read_ours),
         Contender(LIMIT, by_name[LIMIT].command, read_own),
     ]
     measured = run_all(contenders, rounds, scratch, environment)
@@ -152,7 +152,7 @@ def heads(trials: int, rounds: int, scratch: Path) -> tuple[dict[str, str], dict
     wall, cpu = marginal.medians(measured)[OURS]
     compute = statistics.median(own)
     rows = [["`tuner search`", f"{cpu:.0f}"], ["its own compute, in a plain loop", f"{compute:.0f}"]]
-    title = f"A trial of {trials} heads, {frozen_heads.EPOCHS} epochs (ours: {wall:.0f} ms wall, two at once)"
+    title = f"A trial of {trials} heads, {frozen_heads.EPOCHS} epochs, one at a time (ours: {wall:.0f} ms wall)"
     tables = {title: as_text(rows, ["", "CPU ms"])}
     return tables, {"runs": numbers_of(measured), "per_trial_ms": {"ours": [wall, cpu], "own compute": compute}}
 

@@ -14,7 +14,8 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -121,17 +122,30 @@ def choose_compute(
         steps: how many are expected; compiling must pay within them
         kind: what the step's time depends on beside device and precision: backbone, frozen blocks, sizes, ...
     """
-    from filelock import FileLock
-
     key = _key(classifier, sample, kind)
     path = cache / "compute" / f"{_digest(key)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with _one_at_a_time(path):
         known = _read(path)
         found = probe(classifier, sample, steps, known)
         if len(found) > len(known):
-            _write(path, key, found)
+            with suppress(OSError):
+                _write(path, key, found)
     return fastest(found, steps, TOLERANCES[classifier.precision])
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Let one process measure, and others read what it has found; where the cache cannot be written, each measures."""
+    from filelock import FileLock
+
+    lock = FileLock(path.with_suffix(".lock"))
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def probe(classifier: Classifier, sample: Sample, steps: int, known: Sequence[Measured] = ()) -> list[Measured]:

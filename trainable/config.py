@@ -91,6 +91,11 @@ class TrialConfig(Strict):
             told["epochs"] = sum(lengths)
         return {field: value for field, value in told.items() if value is not None} | given
 
+    @property
+    def images_at_once(self) -> int:
+        """That pass the network together while it is trained."""
+        return min(self.micro_batch or self.batch_size, self.batch_size)
+
     @model_validator(mode="after")
     def _fits(self) -> TrialConfig:
         mistakes = self._freezes_too_many() + self._stages_do_not_add_up()

@@ -45,15 +45,23 @@ EVALUATED_FOR_TRAINED = 4
 
 
 def split_logits(
-    classifier: Classifier, features: PrefixFeatures, images: npt.NDArray[np.int64], micro_batch: int | None = None
+    classifier: Classifier, features: PrefixFeatures, images: npt.NDArray[np.int64], trained_at_once: int = BATCH_IMAGES
 ) -> torch.Tensor:
-    """Logits `[n, labels]` of plain views, on the CPU. With a `micro_batch`, memory is short: fewer pass at once."""
+    """Logits `[n, labels]` of plain views, on the CPU.
+
+    `trained_at_once`: images that pass the suffix together in training, which say how many its memory can hold here.
+    """
     classifier.eval()
-    at_once = EVALUATED_FOR_TRAINED * micro_batch if micro_batch else BATCH_IMAGES
+    at_once = evaluated_at_once(trained_at_once)
     with torch.no_grad():
         parts = (part for batch in features.batches(images) for part in torch.split(batch, at_once))
         # one copy at the end: the host does not wait for each batch
         return torch.cat([classifier.suffix(part) for part in parts]).float().cpu()
+
+
+def evaluated_at_once(trained_at_once: int) -> int:
+    """Images that pass the suffix together where nothing is trained, for so many that do in training."""
+    return min(BATCH_IMAGES, EVALUATED_FOR_TRAINED * trained_at_once)
 
 
 class Evaluator:

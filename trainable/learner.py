@@ -120,7 +120,7 @@ class Learner:
 
     @property
     def _images_at_once(self) -> int:
-        return min(self.config.micro_batch or self.config.batch_size, len(self.data.split["train"]))
+        return min(self.config.images_at_once, len(self.data.split["train"]))
 
     def fastest_compute(self, steps: int) -> Compute:
         """How so many steps of the last stage are computed fastest; it is mostly the longest stage."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from torch.nn import functional
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig, parse_config
 from trainable.devices import device_name, make_deterministic
-from trainable.evaluation import Evaluator
+from trainable.evaluation import Evaluator, evaluated_at_once
 from trainable.freezing import CHUNK_IMAGES, parameter_groups
 from trainable.heads import Head
 from trainable.optim import AdamW
@@ -166,8 +167,8 @@ class MeasuredBackbone:
         """The most memory that training takes with so many blocks frozen and so many images at once.
 
         On a GPU as `torch.cuda.max_memory_allocated` tells of a step, infinite where that did not fit. On a CPU an
-        estimate: the process, weights, gradients and Adam's two moments, what the backward pass keeps, and the
-        largest feature maps of a chunk of the prefix, in and out.
+        estimate: the process, weights, gradients and Adam's two moments, what the backward pass keeps or what an
+        evaluation of more images has in and out of a block, and the largest feature maps of a chunk of the prefix.
         """
         if self.device.type == "cuda":
             return self._peak_bytes(frozen, images) / _GIB
@@ -175,7 +176,9 @@ class MeasuredBackbone:
         trained = self.sizes[frozen:] if frozen < self.block_count else ()
         weights = 4 * self.parameters + 12 * sum(block.parameters for block in trained)
         weights += 16 * _parameters(self._classifier.head)
-        kept = images * sum(block.saved_bytes for block in trained)
+        widest = max((block.output_bytes for block in trained), default=0)
+        evaluated = 2 * evaluated_at_once(images) * widest
+        kept = max(evaluated, images * sum(block.saved_bytes for block in trained))
         maps = max((self._image_bytes, *(block.output_bytes for block in self.sizes[:frozen])))
         return (self._process_bytes + weights + kept + 2 * CHUNK_IMAGES * maps) / _GIB
 
@@ -263,7 +266,7 @@ class MeasuredBackbone:
         return seconds
 
     def _peak_bytes(self, frozen: int, images: int) -> float:
-        """Of a training step on a GPU."""
+        """Of a training step on a GPU, and of an evaluation of as many images as are evaluated at once."""
         classifier = self._classifier
         classifier.freeze(frozen)
         classifier.train()
@@ -273,8 +276,13 @@ class MeasuredBackbone:
             optimizer = AdamW().build(parameter_groups(classifier, 1e-6, 1e-6, 0.0))
             with torch.no_grad():
                 chunks = [classifier.prefix(chunk) for chunk in torch.split(self._images(images), CHUNK_IMAGES)]
-            classifier.suffix(torch.cat(chunks)).sum().backward()
+            features = torch.cat(chunks)
+            classifier.suffix(features).sum().backward()
             optimizer.step()
+            classifier.eval()
+            with torch.no_grad():
+                repeats = math.ceil(evaluated_at_once(images) / images)
+                classifier.suffix(features.repeat(repeats, *[1] * (features.ndim - 1)))
         except torch.OutOfMemoryError:
             return float("inf")
         finally:

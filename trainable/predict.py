@@ -129,7 +129,7 @@ def score_test(
     """
     make_deterministic()  # as training is, with which features are shared
     features = PrefixFeatures(model.classifier, data, model.device, sharing)
-    logits = split_logits(model.classifier, features, data.split["test"], model.config.micro_batch)
+    logits = split_logits(model.classifier, features, data.split["test"], model.config.images_at_once)
     evaluation = Evaluator(model.config, data, objective).test(logits, list(model.thresholds))
     if predictions:
         save_predictions(predictions, logits, evaluation.decisions, data, "test")

@@ -34,6 +34,13 @@ def least_frozen(config: TrialConfig, blocks: int) -> int:
     return min(frozen_in(stage, config, blocks) for stage in config.plan)
 
 
+def trains_most(config: TrialConfig, epoch: float, blocks: int) -> bool:
+    """Whether a trial has come to the stage that trains most. Raises UserError as `frozen_in`."""
+    number, _ = stage_of(config, epoch)
+    least = least_frozen(config, blocks)
+    return any(frozen_in(stage, config, blocks) == least for stage in config.plan[: number + 1])
+
+
 def next_epoch(trained: float) -> int:
     """The epoch (from 1) that a trial is in, or begins, after so many epochs."""
     return math.floor(trained) + 1

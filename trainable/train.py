@@ -120,6 +120,8 @@ class EpochReport:
     """how the suffix was computed, a Compute's fields"""
     features: dict[str, int] = field(default_factory=dict)
     """`hits` and `misses` in images, and `bytes` written, since the last report: how it came by what is frozen"""
+    warning: str = ""
+    """what people should know of how it goes, such as a full disk"""
 
 
 def train_trial(
@@ -217,7 +219,8 @@ class _Run:
     def evaluate(self) -> Evaluation:
         """Score validation, on which the schedule may wait; keep model and predictions if they are the best so far."""
         classifier = self.learner.scored
-        logits = split_logits(classifier, self.learner.features, self.data.split["val"], self.config.micro_batch)
+        images, at_once = self.data.split["val"], self.config.images_at_once
+        logits = split_logits(classifier, self.learner.features, images, at_once)
         if not torch.isfinite(logits).all():
             raise DivergedError(f"diverged: a validation output is not a number in epoch {self.epoch:g}")
         evaluation = self.evaluator.validation(logits, with_fitted=True)
@@ -275,6 +278,7 @@ class _Run:
             thresholds=evaluation.thresholds if is_best else [],
             compute=self.learner.compute.model_dump(),
             features=self.learner.counts.take(),
+            warning=self.learner.counts.warning,
         )
 
     def save_if_due(self, report: EpochReport) -> None:

@@ -57,6 +57,7 @@ def measure_models(space: Space, labels: int, threads: int) -> dict[Model, Footp
             depths = range(measured.block_count + 1) if images else ()
             memory = {frozen: {count: measured.memory_gib(frozen, count) for count in images} for frozen in depths}
             found[backbone, size] = Footprint(cost, measured.features, memory)
+            del measured  # before the memory of the last one is given back
     if device.type == "cuda":
         torch.cuda.empty_cache()  # trials share this GPU
     return found

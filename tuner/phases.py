@@ -47,6 +47,7 @@ class SearchPhases:
                 self.cut_short = driver.cut_short
             if self.cut_short:
                 break
+        self._drop_last_of_pruned()
         yield self._scores()
 
     def _trials(self) -> Iterator[Driver]:
@@ -86,6 +87,9 @@ class SearchPhases:
                 for trial in draw_halted(search, config.audit, config.seed)
             ]
         )
+
+    def _drop_last_of_pruned(self) -> None:
+        """What an audit would have trained on from."""
         for trial in halted_trials(replay(self._store.events())):
             if trial.status == "pruned":
                 self._store.last_checkpoint(trial.id).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.document import write_yaml
 from search_spaces.schedulers import NoScheduler
 from search_spaces.space import Space
+from trainable.data.cache import cache_limit_bytes
 from trainable.data.splits import write_splits
 from trainable.errors import UserError
 from trainable.metrics import Objective
@@ -61,6 +62,7 @@ def prove_search(config: SearchConfig) -> ProvedSearch:
         UserError: the mistakes, or a search of this name exists.
     """
     Store.require_free(config.results, config.name)
+    cache_limit_bytes()  # a mistake in its setting would else be each trial's
     references = parse_references(config.references)
     found = prove_all(config.space, config.data, download=not config.offline, overrides=config.overrides)
     assert found.data is not None  # data were given

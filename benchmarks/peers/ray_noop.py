@@ -53,7 +53,7 @@ def main(kind: str, trials: int, reports: int, out: Path) -> None:
         for _ in range(reports):
             tune.report({"f2_macro": config["lr"]})
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False)
+    ray.init(address="local", num_cpus=1, include_dashboard=False)
     clock = Clock()
     run = tune.RunConfig(
         storage_path=str(out.parent / "ray"),

@@ -108,6 +108,12 @@ def test_what_was_measured_is_remembered_for_steps_of_the_same_kind(
     assert compute._read(files[0]) == [way(PLAIN, 0.010), way(CONTIGUOUS, 0.001)]
 
 
+def test_where_nothing_can_be_remembered_each_process_measures(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    classifier, sample = small_classifier(), small_sample()
+    assert choose_compute(classifier, sample, 10, {"backbone": "a"}, tmp_path / "file") in (PLAIN, CONTIGUOUS)
+
+
 @pytest.fixture
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     asked: list[dict[str, Any]] = []

@@ -164,7 +164,7 @@ def test_few_images_pass_at_once_where_memory_is_short(monkeypatch: pytest.Monke
         return forward(self, x)
 
     monkeypatch.setattr(Suffix, "forward", noted)
-    assert torch.allclose(split_logits(classifier, features, images, micro_batch=2), expected, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(split_logits(classifier, features, images, trained_at_once=2), expected, rtol=1e-4, atol=1e-5)
     assert len(images) == sum(sizes) > max(sizes) == 8
 
 

@@ -57,7 +57,8 @@ class Counts:
     """images that passed the prefix"""
     bytes: int = 0
     """written"""
-    warned: bool = False
+    warning: str = ""
+    """why features are not kept, where that is not as it should be"""
 
     def take(self) -> dict[str, int]:
         """`hits` and `misses` in images, and `bytes` written; counting starts anew."""
@@ -209,9 +210,18 @@ class PrefixFeatures:
         passed = self._pass(images, view, on_the_way)
         self.counts.misses += len(images)
         for depth, shallower in on_the_way.items():
-            if depth in passed.rows and not self._keep(shallower, depth, view, images, passed):
+            if depth in passed.rows and not self._keep_on_the_way(shallower, depth, view, images, passed):
                 self._declined.add((depth, view))
         return self._keep(entry, self._frozen, view, images, passed)
+
+    def _keep_on_the_way(self, entry: Entry, depth: int, view: View, images: Indices, passed: _Passed) -> bool:
+        """As `_keep`, where another process may find meanwhile that this depth is not worth keeping."""
+        try:
+            return self._keep(entry, depth, view, images, passed)
+        except OSError:
+            if entry.dropped:
+                return False
+            raise
 
     def _pass(self, images: Indices, view: View, depths: Iterable[int] = ()) -> _Passed:
         """What images become at the frozen boundary, and at those depths that they pass on the way there."""
@@ -273,10 +283,10 @@ class PrefixFeatures:
     def _go_on_without(self, error: OSError) -> None:
         """A trial does not fail for want of a disk: it computes what it cannot keep."""
         self._keeps = False
-        if not self.counts.warned:
+        if not self.counts.warning:
             reason = error.strerror or error
-            warnings.warn(f"{self._cache}: features cannot be kept ({reason}); this trial computes them", stacklevel=2)
-        self.counts.warned = True
+            self.counts.warning = f"{self._cache}: features cannot be kept ({reason}); trials compute them"
+            warnings.warn(self.counts.warning, stacklevel=2)
 
 
 def _stored(rows: torch.Tensor) -> npt.NDArray[Any]:

@@ -46,6 +46,8 @@ class Entry:
         self.folder = folder
         self.building = threading.Lock()
         """file locks do not keep a process's own threads apart"""
+        self.begun_here = False
+        """whether this process has made room for its rows"""
         self._images = images
         self._done_file = _open_sized(folder / USED, images * 8)
         done = np.memmap(folder / USED, "<u8", mode="r", shape=(images,))
@@ -106,6 +108,7 @@ class Entry:
             np.lib.format.open_memmap(part, "w+", rows.dtype, (self._images, *rows.shape[1:]))
             with suppress(FileExistsError):  # another process was first
                 os.link(part, self.folder / "features.npy")
+                self.begun_here = True
             part.unlink()
         return True
 
@@ -201,10 +204,11 @@ def _whole_entry(folder: Path, images: int) -> Entry:
 
 
 def forget_entry(entry: Entry) -> None:
-    """Drop an entry that turned out not to be worth keeping."""
+    """Drop an entry that turned out not to be worth keeping, unless another process has begun it: that one decides."""
     with _OPENING:
         _ENTRIES.pop(entry.folder, None)
-    drop_entry(entry.folder)
+    if entry.begun_here or not entry.begun:
+        drop_entry(entry.folder)
 
 
 def _open_sized(path: Path, size: int) -> IO[bytes]:

@@ -129,6 +129,9 @@ class Need:
     seconds: float
     """to compute them"""
     held_bytes: int
+    images: float
+    reach: float
+    """images of the split that a trial has asked for once it has these: parts of the first epoch ask for other ones"""
     shareable: bool = True
 
 
@@ -157,23 +160,24 @@ def part_cost(config: TrialConfig, cost: BackboneCost, work: Work, part: Part) -
     assert stage.freeze is not None  # a plan's stages are filled in
     frozen = blocks_to_freeze(stage.freeze, count_blocks(config.backbone), config.backbone)
     steps = part.stop - part.first
-    images = work.train_images * steps / steps_per_epoch(work.train_images, config.batch_size)
+    images_a_step = work.train_images / steps_per_epoch(work.train_images, config.batch_size)
+    images, reach = images_a_step * steps, images_a_step * part.stop
     own = images * cost.train_seconds(frozen) + steps * cost.step_seconds(frozen)
     own += work.val_images * cost.suffix_seconds(frozen) + work.evaluation_seconds
-    return PartCost(own, tuple(_needs(config, cost, work, frozen, part.epoch, images)) if frozen else ())
+    return PartCost(own, tuple(_needs(config, cost, work, frozen, part.epoch, images, reach)) if frozen else ())
 
 
 def _needs(
-    config: TrialConfig, cost: BackboneCost, work: Work, frozen: int, epoch: int, images: float
+    config: TrialConfig, cost: BackboneCost, work: Work, frozen: int, epoch: int, images: float, reach: float
 ) -> Iterator[Need]:
     seed = None if config.pretrained else config.seed
     view = f"{config.augment} {epoch}" if AUGMENTS[config.augment].draws else "none"
     seconds, size = cost.prefix_seconds(frozen), cost.feature_bytes(frozen)
     of_model = (config.backbone, seed, config.image_size, frozen)
-    yield Need(Features(*of_model, "val", "none"), work.val_images * seconds, work.val_images * size)
-    yield Need(
-        Features(*of_model, "train", view), images * seconds, round(images * size), shareable=config.mix.kind == "none"
-    )
+    val = work.val_images
+    yield Need(Features(*of_model, "val", "none"), val * seconds, val * size, val, val)
+    train = Features(*of_model, "train", view)
+    yield Need(train, images * seconds, round(images * size), images, reach, shareable=config.mix.kind == "none")
 
 
 def checkpoint_bytes(config: TrialConfig, cost: BackboneCost) -> int:

@@ -80,6 +80,8 @@ class Simulation:
         self._scores = [scores.random() for _ in configs]
         self._ready: dict[Features, float] = {}
         """features in the cache -> when they are all there"""
+        self._held: dict[Features, float] = {}
+        """features in the cache -> how many images they are of"""
         self._course = Course()
 
     def run(self) -> Course:
@@ -139,24 +141,27 @@ class Simulation:
 
     def _feature_seconds(self, need: Need, now: float) -> float:
         """What it takes to have features: to read them, to wait for them, or to compute them."""
-        reading = need.held_bytes * self._machine.read_seconds_per_byte
         if not self._machine.sharing or not need.shareable:
             return need.seconds
-        if need.features in self._ready:
-            return reading + max(0.0, self._ready[need.features] - now)
-        reason = self._why_not_kept(need, reading)
-        if reason is None:
-            self._course.feature_bytes += need.held_bytes
-            self._ready[need.features] = now + need.seconds
-        else:
-            of_model = (need.features.backbone, need.features.image_size)
-            self._course.recomputed[of_model, need.features.frozen] = reason
-        return need.seconds
+        features = need.features
+        missing = min(1.0, max(0.0, need.reach - self._held.get(features, 0.0)) / need.images)
+        reading = need.held_bytes * self._machine.read_seconds_per_byte
+        there = (1 - missing) * reading + max(0.0, self._ready.get(features, now) - now)
+        if not missing:
+            return there
+        reason = self._why_not_kept(need, reading, missing)
+        if reason is not None:
+            self._course.recomputed[(features.backbone, features.image_size), features.frozen] = reason
+            return need.seconds
+        seconds = there + missing * need.seconds
+        self._course.feature_bytes += round(missing * need.held_bytes)
+        self._held[features], self._ready[features] = need.reach, now + seconds
+        return seconds
 
-    def _why_not_kept(self, need: Need, reading_seconds: float) -> str | None:
+    def _why_not_kept(self, need: Need, reading_seconds: float, missing: float) -> str | None:
         if reading_seconds >= need.seconds:
             return "computing is faster than reading"
-        if self._course.feature_bytes + need.held_bytes > self._machine.feature_budget_bytes:
+        if self._course.feature_bytes + missing * need.held_bytes > self._machine.feature_budget_bytes:
             return "the cache is full"
         return None
 

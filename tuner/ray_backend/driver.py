@@ -52,6 +52,7 @@ class Driver:
         self._weights_sha256 = weights_sha256
         self._stratum_fields = stratum_fields
         self.running: dict[str, _Trial] = {}
+        self._warned: set[str] = set()
         self._halted: dict[str, _Trial] = {}
         """those that paused at a rung and may go on"""
         self._crowded_out: deque[_Trial] = deque()
@@ -72,6 +73,7 @@ class Driver:
             return False
         running.epoch, running.best_value = epoch, value
         self._store.append("epoch", trial, **_epoch_fields(report))
+        self._warn(report.get("warning", ""))
         self._proposals.report(trial, report["step"], report["value"], report["node"])
         decision = self._halving.report(trial, epoch, value)
         if report["status"] != "running":
@@ -173,6 +175,12 @@ class Driver:
         self._proposals.resume(trial)
         return going_on.proposal
 
+    def _warn(self, text: str) -> None:
+        """Have people read what workers warn of, once however many do."""
+        if text and text not in self._warned:
+            self._warned.add(text)
+            self._store.append("note", text=text)
+
     def _out_of_time(self) -> bool:
         """Asked where a trial is still to be started or to go on, so that a late end of the last one does not count."""
         self.cut_short = self.cut_short or bool(self._allowance.used_up)
@@ -208,7 +216,7 @@ def _with_micro_batch(proposal: Proposal, micro_batch: int) -> Proposal:
 def _epoch_fields(report: Mapping[str, Any]) -> dict[str, Any]:
     """A worker's report as the log keeps it: what only a new best epoch has is under `best`."""
     of_best = {"per_label": "per_class", "labels_left_out": "labels_left_out", "thresholds": "thresholds"}
-    fields = {name: value for name, value in report.items() if name not in of_best and name != "status"}
+    fields = {name: value for name, value in report.items() if name not in (*of_best, "status", "warning")}
     if report["best_epoch"] == report["epoch"]:
         fields["best"] = {kept: report[told] for told, kept in of_best.items()}
     return fields

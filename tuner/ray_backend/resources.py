@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from trainable.backbones import count_blocks
 from trainable.config import TrialConfig
-from trainable.stages import least_frozen
+from trainable.stages import least_frozen, trains_most
 from tuner.store import write_atomically
 
 EIGHTHS = 8
@@ -54,8 +55,12 @@ _ROWS = TypeAdapter(list[tuple[MemoryKey, float]])
 def memory_key(config: TrialConfig, precision: str) -> MemoryKey:
     """Raises UserError for a freeze beyond the blocks."""
     frozen = least_frozen(config, count_blocks(config.backbone))
-    images = min(config.micro_batch or config.batch_size, config.batch_size)
-    return MemoryKey(config.backbone, precision, config.image_size, images, frozen)
+    return MemoryKey(config.backbone, precision, config.image_size, config.images_at_once, frozen)
+
+
+def has_peaked(config: TrialConfig, epoch: float) -> bool:
+    """Whether a trial's peak memory after so many epochs is that of its key: while its head warms up it takes less."""
+    return trains_most(config, epoch, count_blocks(config.backbone))
 
 
 def share_of_gpu(peak_gib: float, gpu_gib: float) -> float:
@@ -83,8 +88,8 @@ def fit(shares: Iterable[float], gpus: int) -> bool:
 class Peaks:
     """The most memory that trials took on GPUs of this cluster, kept in a file from search to search.
 
-    It is a help and no record: searches that run at once may each lose what another one wrote, and a file that cannot
-    be read counts as none.
+    It is a help and no record: searches that run at once may each lose what another one wrote, a file that cannot be
+    read counts as none, and one that cannot be written is left as it is.
     """
 
     def __init__(self, file: Path) -> None:
@@ -96,7 +101,8 @@ class Peaks:
         if gib <= self._gib.get(key, 0.0):
             return
         self._gib = self._read() | self._gib | {key: gib}
-        write_atomically(self._file, _ROWS.dump_json(list(self._gib.items()), indent=1).decode())
+        with suppress(OSError):
+            write_atomically(self._file, _ROWS.dump_json(list(self._gib.items()), indent=1).decode())
 
     def expected(self, key: MemoryKey) -> float | None:
         """What a trial takes at most: the least peak of those that need no less. None: not known."""

@@ -36,7 +36,7 @@ from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.proposals import Proposal
-from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, MemoryKey, Peaks, fit, memory_key
+from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, MemoryKey, Peaks, fit, has_peaked, memory_key
 from tuner.ray_backend.staffing import Staffing
 from tuner.ray_backend.worker import TrialActor
 
@@ -131,7 +131,7 @@ class Slots:
     def learn(self, proposal: Proposal, report: Mapping[str, Any]) -> None:
         """Take in that a worker has told something, of a trial that trains its memory."""
         self._staffing.reported()
-        if self._shares and proposal.work == "train":
+        if self._shares and proposal.work == "train" and has_peaked(proposal.config, report["epoch"]):
             self._shares.learn(_key(proposal), report["peak_memory_gib"], report["gpu_memory_gib"])
 
     def leave_alone(self, trial: str) -> None:

@@ -16,7 +16,7 @@ from trainable.data.cache import cache_folder, drop_entry, held_bytes
 from trainable.prefix import store
 from trainable.prefix.keys import PLAIN, FeatureKey, feature_key
 from trainable.prefix.shelf import Origin
-from trainable.prefix.store import Entry, open_entry
+from trainable.prefix.store import Entry, forget_entry, open_entry
 
 IMAGES = 50
 ORIGIN = Origin("resnet18", ("1", "2", "3", "4", "5"), "neck")
@@ -128,6 +128,16 @@ def bound(monkeypatch: pytest.MonkeyPatch, entries: float, entry: Entry) -> None
 def used(entry: Entry, days_ago: float) -> None:
     then = (entry.folder / "done").stat().st_mtime - days_ago * DAY
     os.utime(entry.folder / "done", (then, then))
+
+
+def test_what_another_process_has_begun_is_not_dropped_for_one_s_own_measurement() -> None:
+    begun = filled()
+    beside = Entry(begun.folder, IMAGES)  # as another process has it
+    assert beside.create(rows_of(SOME), KEY, 1.0)
+    forget_entry(beside)
+    assert not begun.dropped
+    forget_entry(begun)
+    assert begun.dropped
 
 
 def test_the_least_valuable_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:

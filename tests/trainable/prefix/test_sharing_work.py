@@ -8,6 +8,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from small_data import small_dataset
 from small_trials import CPU, TINY, job_of, numbers, reports_of, small_config
 
 from trainable.classifier import Classifier, build_classifier
-from trainable.data.cache import cache_folder
+from trainable.data.cache import cache_folder, drop_entry
 from trainable.prefix import features as feature_module
 from trainable.prefix.features import PrefixFeatures
-from trainable.prefix.planner import Measured
+from trainable.prefix.planner import Measured, Sharing
+from trainable.prefix.store import Entry
 from trainable.weights import Weights
 
 DATA = small_dataset(images=70)
@@ -128,12 +130,39 @@ def test_without_room_on_the_disk_a_trial_goes_on(fails: str, tmp_path: Path, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, fails, full)
+    text = f"{tmp_path / 'small'}: features cannot be kept (No space left on device); trials compute them"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert numbers(reports_of(job_of(config, tmp_path / "trial"))) == expected
-    assert [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)] == [
-        f"{tmp_path / 'small'}: features cannot be kept (No space left on device); this trial computes them"
-    ]
+        reports = reports_of(job_of(config, tmp_path / "trial"))
+    assert [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)] == [text]
+    assert {report.warning for report in reports} == {text}
+    assert numbers([replace(report, warning="") for report in reports]) == expected
+
+
+def test_a_shallower_depth_that_is_dropped_meanwhile_disturbs_nobody(
+    weights_of: Callable[[str], Weights], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may find, while this one computes, that a depth on the way is not worth keeping."""
+    classifier = build_classifier(small_config(pretrained=True, freeze=3), 3, weights_of(TINY)).eval()
+    classifier.freeze(3)
+    expected = PrefixFeatures(classifier, DATA, CPU).plain(EVERYTHING)
+    really = PrefixFeatures._keep
+    dropped = []
+
+    def drop_first(self: PrefixFeatures, entry: Entry, depth: int, *more: Any) -> bool:
+        if depth == 2 and not dropped:
+            dropped.append(depth)
+            drop_entry(entry.folder)
+        return really(self, entry, depth, *more)
+
+    monkeypatch.setattr(PrefixFeatures, "_keep", drop_first)
+    features = PrefixFeatures(classifier, DATA, CPU, Sharing(4, (2, 3)), epochs=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            assert torch.equal(features.plain(EVERYTHING), expected)
+    assert dropped
+    assert features.counts.take()["misses"] == len(DATA)
 
 
 def test_what_the_limit_leaves_no_room_for_is_computed(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,13 @@ def test_augmented_views_are_shared_epoch_by_epoch_and_mixed_ones_never() -> Non
     assert run(space, frozen(space, 3)).seconds == pytest.approx(3 * 9 * 0.5 + mixed)
 
 
+def test_parts_of_the_first_epoch_have_other_images() -> None:
+    space = space_of(first_epoch_evaluations=4)
+    course = run(space, frozen(space, 2))
+    assert course.seconds == pytest.approx(2 * (9 + 3) * 0.5 + 0.05 * (100 + 20))
+    assert course.feature_bytes == 400 * (100 + 20)
+
+
 def test_trained_blocks_take_their_time_each_epoch() -> None:
     space = space_of()
     course = run(space, [space.config({"freeze": 3})])

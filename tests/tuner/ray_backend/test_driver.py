@@ -143,6 +143,17 @@ def test_a_trial_is_told_in_order(make_driver: MakeDriver, store: Store, sampler
     ]
 
 
+def test_what_workers_warn_of_is_a_note_once(make_driver: MakeDriver, store: Store) -> None:
+    driver = make_driver()
+    for _ in range(2):
+        trial = asked(driver)
+        driver.report(trial, {**report(1, 0.5), "warning": "/cache: no space left"})
+        driver.report(trial, {**report(2, 0.5, status="complete"), "warning": "/cache: no space left"})
+        driver.end(trial, "complete")
+    record = replay(store.events())
+    assert [(note.trial, note.text) for note in record.notes] == [(None, "/cache: no space left")]
+
+
 def test_details_of_the_best_stay_with_its_epoch(make_driver: MakeDriver, store: Store) -> None:
     driver = make_driver()
     trial = asked(driver)

@@ -17,6 +17,7 @@ from tuner.ray_backend.resources import (
     MemoryKey,
     Peaks,
     fit,
+    has_peaked,
     memory_key,
     share_of_gpu,
     tensors_share,
@@ -68,6 +69,12 @@ def test_a_trial_s_memory_is_that_of_the_stage_that_trains_most() -> None:
     assert memory_key(small_config(freeze="all"), "fp32").frozen == 5
 
 
+def test_a_trial_has_not_peaked_while_its_head_warms_up() -> None:
+    config = parse_config({"backbone": "resnet18", "freeze": 2, "head_warmup_epochs": 2, "epochs": 5})
+    assert [has_peaked(config, epoch) for epoch in (0.5, 2, 3, 5)] == [False, False, True, True]
+    assert has_peaked(small_config(freeze="all"), 0.25)
+
+
 def test_what_needs_no_more_is_expected_to_take_no_more(tmp_path: Path) -> None:
     peaks = Peaks(tmp_path / "peaks.json")
     assert peaks.expected(KEY) is None
@@ -97,6 +104,13 @@ def test_a_damaged_file_is_as_none(text: str, tmp_path: Path) -> None:
     assert peaks.expected(KEY) is None
     peaks.remember(KEY, 4.0)
     assert Peaks(tmp_path / "peaks.json").expected(KEY) == 4.0
+
+
+def test_a_file_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    peaks = Peaks(tmp_path / "file" / "peaks.json")
+    peaks.remember(KEY, 4.0)
+    assert peaks.expected(KEY) == 4.0
 
 
 def test_a_trial_has_a_gpu_alone_until_one_like_it_is_measured(tmp_path: Path) -> None:
