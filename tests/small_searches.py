@@ -210,7 +210,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
             config, assignment = asked.config.model_dump(mode="json"), asdict(asked.assignment)
             given = {"trial": asked.trial, "work": asked.work, "config": config, "assignment": assignment}
             actor.reset_config(given | {"resources": {"cpu": 1, "gpu": 0}, "more_gpu": False})
-            _run_to_its_end(actor, following.current, asked.trial)
+            _run_to_its_end(actor, following.current, asked.trial, interrupted)
 
     patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)
     patch.setattr(tune_loop, "Slots", lambda _: SimpleNamespace(gpus=0.0))
@@ -218,8 +218,12 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials
 
 
-def _run_to_its_end(actor: Any, driver: Any, trial: str) -> None:
+def _run_to_its_end(actor: Any, driver: Any, trial: str, interrupted: threading.Event) -> None:
     while True:
+        if interrupted.is_set():
+            actor.cleanup()
+            driver.end(trial, "paused")
+            return
         result = actor.step()
         if "short_of_memory" in result:
             driver.short_of_memory(trial, **json.loads(result["short_of_memory"]))

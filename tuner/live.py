@@ -28,6 +28,9 @@ class Progress(Protocol):
 
     def hear(self, event: Event) -> None: ...
 
+    def recall(self, event: Event) -> None:
+        """Take in an event of an earlier run of the search, which is not told again."""
+
 
 @contextmanager
 def live_progress(stream: TextIO | None = None) -> Iterator[Progress]:
@@ -53,6 +56,8 @@ class _Watched:
     def take(self, event: Event) -> None:
         with self._taking:
             self._replay.add(event)
+
+    recall = take
 
     @property
     def record(self) -> SearchRecord:
@@ -97,6 +102,11 @@ class _PlainLines(_Watched):
             )
             for line in start_remarks(event):
                 self._say(line)
+        elif event["kind"] == "search_resumed":
+            search = self.record
+            self._say(f"search {search.name} goes on: {self.standing(search)}")
+            for change in event["changes"]:
+                self._say(f"changed: {change}")
         elif event["kind"] == "trial_ended":
             search = self.record
             trial = next(trial for trial in (*search.trials, *search.reruns) if trial.id == event["trial"])

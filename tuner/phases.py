@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 from search_spaces.space import Limits
 from trainable.config import TrialConfig, parse_config
 from tuner.closing import to_score_on_test
-from tuner.evidence.halted import draw_halted, halted_trials
+from tuner.evidence.halted import audited_trials, draw_halted, halted_trials
 from tuner.proved import ProvedSearch
 from tuner.ray_backend.driver import Driver, search_driver
 from tuner.ray_backend.halving.protocol import NoHalving
+from tuner.ray_backend.left import GOES_ON
 from tuner.ray_backend.proposals import GoesOn, ListedTrials, Proposal
 from tuner.ray_backend.scoring import Scoring
 from tuner.records import COMPUTED_REFERENCES, SearchRecord
@@ -51,7 +53,8 @@ class SearchPhases:
         yield self._scores()
 
     def _trials(self) -> Iterator[Driver]:
-        proved = self._proved
+        proved, past = self._proved, list(self._store.events())
+        begun_with = {trial.facts.get("warm_start") for trial in replay(past).trials}
         yield search_driver(
             self._store,
             proved.space,
@@ -62,8 +65,9 @@ class SearchPhases:
             allowance=self._allowance,
             weights_sha256=proved.weights_sha256,
             split_sizes=proved.data.split_sizes,
-            warm=proved.warm.trials,
+            warm=[trial for trial in proved.warm.trials if trial.origin not in begun_with],
             breach=proved.feasible.breach,
+            past=past,
         )
         begun = len(replay(self._store.events()).trials)
         if begun < proved.trials and proved.space.limits != Limits() and not self._allowance.used_up:
@@ -76,15 +80,20 @@ class SearchPhases:
         if not config.audit:
             return
         search = replay(self._store.events())
+        audited = audited_trials(search)
+        drawn = draw_halted(search, config.audit - len(audited), config.seed)
+        reasons = {trial.id: (GOES_ON, trial.audited_at) for trial in audited if trial.unfinished}
+        reasons |= {trial.id: ("drawn for the audit", trial.halted_at) for trial in drawn}
         yield self._listed(
             [
                 Proposal(
                     trial.id,
                     parse_config(trial.config),
                     self._assignment,
-                    goes_on=GoesOn(trial.epochs_run, {"reason": "drawn for the audit", "audit": trial.halted_at}),
+                    goes_on=GoesOn(trial.epochs_run, dict(zip(("reason", "audit"), reasons[trial.id], strict=True))),
                 )
-                for trial in draw_halted(search, config.audit, config.seed)
+                for trial in (*audited, *drawn)
+                if trial.id in reasons
             ]
         )
 
@@ -102,24 +111,26 @@ class SearchPhases:
         if not planned:
             return
         write_rerun_splits(self._store.folder, planned, proved.data.rows, proved.data.labels, wanted)
-        began = len(search.trials) + len(search.reruns)
-        yield self._listed(
-            [
-                Proposal(
-                    again.id,
-                    again.config,
-                    replace(assignment, splits=again.splits, data_seed=again.rerun.data_seed),
-                    {"number": number, "rerun": asdict(again.rerun)},
-                )
-                for number, again in enumerate(planned, start=began)
-            ]
-        )
+        begun = {again.id: again.epochs_run for again in search.reruns}
+        numbers = itertools.count(len(search.trials) + len(search.reruns))
+        proposals = []
+        for again in planned:
+            of_split = replace(assignment, splits=again.splits, data_seed=again.rerun.data_seed)
+            if again.id in begun:
+                goes_on = GoesOn(begun[again.id], {"reason": GOES_ON})
+                proposals.append(Proposal(again.id, again.config, of_split, goes_on=goes_on))
+            else:
+                facts = {"number": next(numbers), "rerun": asdict(again.rerun)}
+                proposals.append(Proposal(again.id, again.config, of_split, facts))
+        yield self._listed(proposals)
 
     def _scores(self) -> Scoring:
         """Test, once for the best trials and the baseline, the references, and the latency of what was trained."""
         proved, search = self._proved, replay(self._store.events())
         baseline = proved.space.baseline_config()
-        proposals = [Proposal(name, baseline, self._assignment, work="reference") for name in COMPUTED_REFERENCES]
+        known = {reference.name for reference in search.references if not reference.given}
+        missing = [name for name in COMPUTED_REFERENCES if name not in known]
+        proposals = [Proposal(name, baseline, self._assignment, work="reference") for name in missing]
         if "test" in proved.data.split_sizes:
             best = to_score_on_test(search, proved.config.top_k)
             proposals += [

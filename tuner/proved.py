@@ -56,15 +56,24 @@ class ProvedSearch:
 
 
 def prove_search(config: SearchConfig) -> ProvedSearch:
+    """A new search, as `prove` proves it.
+
+    Raises:
+        UserError: as `prove`, or a search of this name exists.
+    """
+    Store.require_free(config.results, config.name)
+    return prove(config, config.space)
+
+
+def prove(config: SearchConfig, space: str | Space) -> ProvedSearch:
     """Find every mistake in space, data and options; nothing is written but decoded images and measurements.
 
     Raises:
-        UserError: the mistakes, or a search of this name exists.
+        UserError: the mistakes.
     """
-    Store.require_free(config.results, config.name)
     cache_limit_bytes()  # a mistake in its setting would else be each trial's
     references = parse_references(config.references)
-    found = prove_all(config.space, config.data, download=not config.offline, overrides=config.overrides)
+    found = prove_all(space, config.data, download=not config.offline, overrides=config.overrides)
     assert found.data is not None  # data were given
     assert found.reading is not None
     if config.audit and found.space.scheduler.kind == "none":

@@ -33,7 +33,7 @@ class Proved:
 
 
 def prove_all(
-    space: str,
+    space: str | Space,
     data: DataConfig | None,
     *,
     download: bool,
@@ -43,13 +43,14 @@ def prove_all(
     """Prove a space, its pretrained weights and its data; images are decoded at every size on the way.
 
     Args:
+        space: a shipped one's name or a file, or what was read from one
         overrides: values of the space that are replaced first
         with_weights: False where nothing is to be trained: weights may be missing
 
     Raises:
         UserError: every mistake found, one line each.
     """
-    loaded, overridden = override(load_space(space), overrides)
+    loaded, overridden = override(load_space(space) if isinstance(space, str) else space, overrides)
     mistakes: list[str] = []
     weights: dict[str, Weights] = {}
     prepared = reading = None

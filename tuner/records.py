@@ -169,6 +169,11 @@ class TrialRecord:
         return self.status in ELIGIBLE_STATUSES
 
     @property
+    def unfinished(self) -> bool:
+        """Whether the search has left it amid its training: it goes on when the search does."""
+        return self.status in ("running", "paused") and self.halted_at is None
+
+    @property
     def halted_at(self) -> int | None:
         """The rung, from 1, at which the trial was stopped or paused; None: it goes on, or ended otherwise."""
         return integer(self.facts.get("rung")) if self.status in ("pruned", "paused") else None

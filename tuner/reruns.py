@@ -30,7 +30,7 @@ class PlannedRerun:
 
 
 def plan_reruns(search: SearchRecord, wanted: Reruns, top_k: int, data_seed: int) -> list[PlannedRerun]:
-    """What is to be trained once the trials have ended: the best and the baseline again, and the best on less."""
+    """What is to be trained once the trials have ended, or trained on: the best and the baseline, the best on less."""
     best = [trial for trial in search.ranked() if trial.eligible][:top_k]
     baseline = search.baseline
     also = [baseline] if baseline and baseline.eligible and baseline not in best else []
@@ -39,7 +39,7 @@ def plan_reruns(search: SearchRecord, wanted: Reruns, top_k: int, data_seed: int
         *_folds([*best, *also], wanted, data_seed),
         *(_fractions(best[0], wanted, data_seed) if best else ()),
     ]
-    known = {trial.id for trial in search.reruns}
+    known = {trial.id for trial in search.reruns if not trial.unfinished}
     return [again for again in planned if again.id not in known]
 
 

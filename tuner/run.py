@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainable.errors import UserError
@@ -14,8 +17,10 @@ from trainable.precision import require_precision
 from tuner.closing import write_report
 from tuner.config import SearchConfig
 from tuner.evidence.gathering import Gatherer
+from tuner.interruption import Interruption, heeding_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
 from tuner.report.writer import OutputWriter
+from tuner.resumption import prove_again
 from tuner.store import Event, Store
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from tuner.ray_backend.tune_loop import Slots
 
 Listener = Callable[[Event], None]
+Begin = Callable[[Store, ProvedSearch], None]
+"""writes what a search's log says before its trials"""
 
 
 def run_search(config: SearchConfig, *listeners: Listener) -> Store:
@@ -37,23 +44,70 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
     """
     proved = prove_search(config)
+    return _searched(proved, lambda: Store.create(config.results, config.name), _begin, listeners)
+
+
+def resume_search(store: Store, *listeners: Listener, accept_changes: bool = False) -> Store:
+    """Go on with a search that was left before its end, however that happened.
+
+    Finished trials stay as they are, running ones go on from their last epoch, and the sampler and the scheduler are
+    what they were: all that is in the log.
+
+    Args:
+        store: of the search
+        listeners: called with every further event, in order, after it is in the log
+        accept_changes: go on though space, data or code differ from what they were, and record how
+
+    Raises:
+        UserError: as `prove_again`, or another process runs it.
+        KeyboardInterrupt: as `run_search`.
+    """
+    with store.lock():
+        again = prove_again(store, accept_changes=accept_changes)
+        return _searched(again.proved, lambda: store, partial(_go_on, changes=again.changes), listeners)
+
+
+def _searched(proved: ProvedSearch, opened: Callable[[], Store], begin: Begin, listeners: Iterable[Listener]) -> Store:
+    """Run what is proved, in the folder that is there once there is something to run it on."""
     # Ray and torch take seconds to import: not before there is something to run
     from tuner.ray_backend.tune_loop import Slots, ray_session
 
+    config = proved.config
     with ray_session(), _interruptible() as interrupted:  # in this order: Ray sets a SIGTERM handler of its own
         slots = Slots(config.resources)
         require_precision(config.precision, "cuda" if slots.gpus else "cpu")
         allowance = _allowance(proved, slots)
-        store = Store.create(config.results, config.name)
+        store = opened()
         with store.lock():
-            write_inputs(store, proved)
             gatherer = Gatherer(store)
-            with _followed(store, proved, gatherer, listeners):
+            with heeding_requests(store, interrupted), _followed(store, proved, gatherer, listeners):
+                begin(store, proved)
                 _run(store, proved, slots, allowance, interrupted)
             write_report(store, proved.space, config.top_k, gatherer)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store
+
+
+def _begin(store: Store, proved: ProvedSearch) -> None:
+    """Write what a search is, and say so in its log."""
+    write_inputs(store, proved)
+    store.append("search_started", **start_facts(proved))
+    for cost in proved.feasible.costs:
+        store.append("model_measured", **asdict(cost))
+    for text in filter(None, (proved.space.notes, proved.config.notes, *proved.feasible.never, *proved.warm.notes)):
+        store.append("note", text=text)
+    for reference in proved.references:
+        store.append("reference_scored", **asdict(reference))
+
+
+def _go_on(store: Store, proved: ProvedSearch, changes: Sequence[str]) -> None:
+    """Say in a search's log that it goes on, and what has changed since."""
+    if changes:
+        write_inputs(store, proved)
+    store.append("search_resumed", trials=proved.trials, changes=list(changes))
+    for change in changes:
+        store.append("note", text=f"resumed with a change: {change}")
 
 
 def _allowance(proved: ProvedSearch, slots: Slots) -> Allowance:
@@ -71,23 +125,16 @@ def _allowance(proved: ProvedSearch, slots: Slots) -> Allowance:
     return Allowance(hours, gpu_hours, slots.gpus_of) if gpu_hours else Allowance(hours)
 
 
-def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance, interrupted: threading.Event) -> None:
+def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance, interrupted: Interruption) -> None:
     from tuner.phases import SearchPhases
     from tuner.ray_backend.tune_loop import run_phases
 
-    store.append("search_started", **start_facts(proved))
-    for cost in proved.feasible.costs:
-        store.append("model_measured", **asdict(cost))
-    for text in filter(None, (proved.space.notes, proved.config.notes, *proved.feasible.never, *proved.warm.notes)):
-        store.append("note", text=text)
-    for reference in proved.references:
-        store.append("reference_scored", **asdict(reference))
     phases = SearchPhases(store, proved, assignment_of(store, proved), allowance)
     status, reason = "complete", ""
     try:
-        run_phases(phases, slots, store.ray / "trials", interrupted)
+        run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted)
         if interrupted.is_set():
-            status, reason = "stopped", "interrupted"
+            status, reason = "stopped", interrupted.reason
         elif phases.cut_short:
             status, reason = "stopped", allowance.used_up
     except KeyboardInterrupt:
@@ -98,6 +145,12 @@ def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance,
         raise
     finally:
         store.append("search_ended", status=status, reason=reason)
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """One that is not there yet: `trials`, `trials-2`, ..."""
+    names = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(parent / free for free in names if not (parent / free).exists())
 
 
 @contextmanager
@@ -113,6 +166,9 @@ def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners:
             store.last_checkpoint(event["trial"]).unlink(missing_ok=True)
 
     writer, mirror = OutputWriter(store, proved.config.top_k, gatherer), StudyMirror(store.study_db, proved.space)
+    for event in store.events():  # of earlier runs
+        writer.put(event)
+        mirror.put(event)
     writer.start()
     mirror.start()
     store.listeners += [writer.put, drop_last, mirror.put, *listeners]
@@ -125,9 +181,9 @@ def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def _interruptible() -> Iterator[Interruption]:
     """Whether Ctrl-C (or SIGTERM) has come. The first one ends the search in order, a second one at once."""
-    interrupted = threading.Event()
+    interrupted = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
         return
@@ -135,7 +191,7 @@ def _interruptible() -> Iterator[threading.Event]:
     def note(number: int, frame: Any) -> None:  # noqa: ARG001
         if interrupted.is_set():
             raise KeyboardInterrupt
-        interrupted.set()
+        interrupted.interrupt("interrupted")
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

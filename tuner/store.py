@@ -196,11 +196,17 @@ class Store:
     def record(self) -> SearchRecord:
         """The search as its log tells it; one that is said to run though no process holds it was ended from outside."""
         found = replay(chain(self.events(), self.notes()))
-        if found.status == "running" and not self._held():
+        if found.status == "running" and not self.held():
             return replace(found, status="stopped", reason="its process is gone")
         return found
 
-    def _held(self) -> bool:
+    @property
+    def stop_request(self) -> Path:
+        """A file that asks the driver to stop; it removes it once it has."""
+        return self.control / "stop"
+
+    def held(self) -> bool:
+        """Whether a process is running this search."""
         try:
             with (self.folder / "lock").open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -209,6 +215,13 @@ class Store:
         except FileNotFoundError:
             return False
         return False
+
+    def holder(self) -> str:
+        """The process that runs this search, such as `process 123 on box`; empty where that is not known."""
+        try:
+            return (self.folder / "lock").read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
 
     def append(self, kind: str, trial: str | None = None, **fields: Any) -> Event:
         """Write one event, durably when it ends something, and return it as it will be read.
@@ -254,10 +267,9 @@ class Store:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.seek(0)
                 raise UserError(
-                    f"search {self.name!r} is being run by {file.read().strip() or 'another process'}: one writer at "
-                    f"a time; wait for it, or end that process"
+                    f"search {self.name!r} is being run by {self.holder() or 'another process'}: one writer at a time; "
+                    f"wait for it, or end it with `tuner stop`"
                 ) from None
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import threading
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -50,6 +51,7 @@ class Entry:
         """whether this process has made room for its rows"""
         self._images = images
         self._done_file = _open_sized(folder / USED, images * 8)
+        weakref.finalize(self, self._done_file.close)
         done = np.memmap(folder / USED, "<u8", mode="r", shape=(images,))
         self._done: npt.NDArray[np.uint64] = done
         self._checked = np.zeros(images, dtype=bool)
@@ -118,6 +120,7 @@ class Entry:
         assert mapped is not None  # created
         if self._rows_file is None:
             self._rows_file = (self.folder / "features.npy").open("r+b", buffering=0)
+            weakref.finalize(self, self._rows_file.close)
         size = int(mapped[0].nbytes)
         marks = np.fromiter((_mark(row) for row in rows), np.uint64, len(images))
         for first, stop in _runs(images):

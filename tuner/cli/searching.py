@@ -2,9 +2,10 @@
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +15,7 @@ from tuner.cli.options import (
     DEFAULT_RESULTS,
     AsJson,
     Data,
+    Name,
     Offline,
     Plugins,
     Results,
@@ -21,6 +23,10 @@ from tuner.cli.options import (
     overrides_space,
     reads_data,
 )
+
+if TYPE_CHECKING:
+    from tuner.live import Progress
+    from tuner.store import Store
 
 SHOWN_AT_THE_END = 4
 """rows that a search prints last; the rest is in its leaderboard.md"""
@@ -75,11 +81,7 @@ def search(
 ) -> None:
     """Search a space on labelled images; ends with the leaderboard."""
     from tuner.config import SearchConfig, parse_options
-    from tuner.evidence.gathering import gather
-    from tuner.live import live_progress
-    from tuner.report.leaderboard import to_brief_markdown
     from tuner.run import run_search
-    from tuner.store import Store
 
     config = parse_options(
         SearchConfig,
@@ -115,16 +117,61 @@ def search(
         results=results,
         offline=offline,
     )
-    folder = results / config.name
+    _watch(results / config.name, lambda progress: run_search(config, progress.hear))
+
+
+@app.command()
+def resume(
+    name: Name,
+    results: Results = DEFAULT_RESULTS,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="go on though space, data or code have changed, and record how")
+    ] = False,
+) -> None:
+    """Go on with a search that was interrupted, killed or out of time."""
+    from tuner.run import resume_search
+    from tuner.store import Store
+
+    store = Store.open(name, results)
+
+    def go_on(progress: "Progress") -> Store:
+        for event in store.events():
+            progress.recall(event)
+        return resume_search(store, progress.hear, accept_changes=accept_changes)
+
+    _watch(store.folder, go_on)
+
+
+@app.command()
+def stop(
+    name: Name,
+    results: Results = DEFAULT_RESULTS,
+    wait: Annotated[float, typer.Option(min=0, help="seconds until its process should be gone")] = 60,
+) -> None:
+    """Stop a search that runs in another shell; `tuner resume` goes on."""
+    from tuner.interruption import stop_search
+    from tuner.store import Store
+
+    store = Store.open(name, results)
+    stop_search(store, wait_seconds=wait)
+    print(f"search {store.name} is stopped; `tuner resume {name}` goes on")
+
+
+def _watch(folder: Path, run: Callable[["Progress"], "Store"]) -> None:
+    """Run a search before people's eyes; its leaderboard comes last."""
+    from tuner.evidence.gathering import gather
+    from tuner.live import live_progress
+    from tuner.report.leaderboard import to_brief_markdown
+
     try:
         with live_progress() as progress:
-            store = run_search(config, progress.hear)
+            store = run(progress)
     except KeyboardInterrupt:
-        kept = f"what finished is in {folder}" if folder.exists() else "nothing had begun"
+        kept = f"what finished is in {folder}; `tuner resume` goes on" if folder.exists() else "nothing had begun"
         print(f"interrupted; {kept}", file=sys.stderr)
         raise
 
-    record = Store(folder).record()
+    record = store.record()
     print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}", end="")
     best = f"best config: {store.best_yaml}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.leaderboard_md}")

@@ -35,7 +35,7 @@ class RungAgreement:
 def draw_halted(search: SearchRecord, wanted: int, seed: int) -> list[TrialRecord]:
     """So many of the halted trials at random, or all there are; the same search and seed give the same."""
     halted = halted_trials(search)
-    drawn = random.Random(f"audit {seed}").sample(halted, min(wanted, len(halted)))
+    drawn = random.Random(f"audit {seed}").sample(halted, min(max(0, wanted), len(halted)))
     return sorted(drawn, key=lambda trial: trial.number)
 
 

@@ -18,12 +18,15 @@ from trainable.plugins import loaded_plugins
 from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.halving.choosing import make_halving, stratum_of
 from tuner.ray_backend.halving.ladder import rungs_reached
+from tuner.ray_backend.halving.past import halving_after
 from tuner.ray_backend.halving.protocol import Decision, Halving
+from tuner.ray_backend.left import GOES_ON, LeftTrial, left_trials, past_proposals
 from tuner.ray_backend.ordering import CheapFirst
 from tuner.ray_backend.proposals import Proposal, Proposals, SampledTrials
 from tuner.ray_backend.sampler import independent_draws, make_sampler
 from tuner.ray_backend.worker import Assignment
 from tuner.records import BASELINE
+from tuner.replay import replay
 from tuner.store import Store
 from tuner.warm_start import WarmTrial
 
@@ -57,20 +60,31 @@ class Driver:
         """those that paused at a rung and may go on"""
         self._crowded_out: deque[_Trial] = deque()
         """those that wait for more memory than they had"""
+        self._left: deque[LeftTrial] = deque()
+        """those that an earlier run of the search was at"""
         self.cut_short = False
         """whether a trial could not start or go on since the allowance was used up"""
+
+    def take_up(self, left: Iterable[LeftTrial]) -> None:
+        """Take in what an earlier run of the search has left: to go on, or to wait at a rung as before."""
+        for one in left:
+            if one.halted:
+                waiting = _Trial(one.proposal, one.epoch, one.best_value, decision="pause")
+                self._halted[one.proposal.trial] = waiting
+            else:
+                self._left.append(one)
 
     def ask(self) -> Proposal | None:
         """The next trial to run, a promoted or a new one; None when there is none, until a running one ends."""
         # in this order, since a grid learns only when it is asked that it is through
-        return self._given_room() or self._promoted() or self._new() or self._promoted()
+        return self._taken_up() or self._given_room() or self._promoted() or self._new() or self._promoted()
 
     def report(self, trial: str, report: Mapping[str, Any]) -> bool:
         """Take in an epoch; True: stop the trial here. One that goes on repeats its last report, which is ignored."""
         running = self.running[trial]
         epoch, value = report["epoch"], report["best_value"]
         if epoch <= running.epoch:
-            return False
+            return bool(report["status"] != "running")
         running.epoch, running.best_value = epoch, value
         self._store.append("epoch", trial, **_epoch_fields(report))
         self._warn(report.get("warning", ""))
@@ -144,8 +158,32 @@ class Driver:
         else:
             config = proposal.config.model_dump(mode="json")
             self._store.append("trial_started", trial, config=config, **proposal.facts, **self._facts(proposal.config))
-        self._halving.started(trial, stratum_of(proposal.config.model_dump(mode="json"), self._stratum_fields))
+        self._halving.started(trial, self._stratum(proposal))
         return proposal
+
+    def _taken_up(self) -> Proposal | None:
+        """A trial that an earlier run of the search was at, to go on from its last epoch."""
+        while self._left:
+            left = self._left.popleft()
+            trial = left.proposal.trial
+            going_on = self.running[trial] = _Trial(left.proposal, left.epoch, left.best_value, left.decision)
+            if left.decision != "go_on":  # a kill came between its last report and its end
+                self.end(trial, self.stopped_early(trial))
+            elif not self._out_of_time():
+                self._allowance.begin(trial)
+                self._store.append("trial_resumed", trial, reason=GOES_ON)
+                if left.paused:
+                    self._proposals.resume(trial)
+                self._halving.started(trial, self._stratum(left.proposal))
+                return going_on.proposal
+            elif left.paused:  # as the log says already
+                del self.running[trial]
+            else:
+                self.end(trial, "paused")
+        return None
+
+    def _stratum(self, proposal: Proposal) -> str:
+        return stratum_of(proposal.config.model_dump(mode="json"), self._stratum_fields)
 
     def _given_room(self) -> Proposal | None:
         """A trial that ran out of memory beside others, to go on alone."""
@@ -235,11 +273,15 @@ def search_driver(
     split_sizes: Mapping[str, int],
     warm: Iterable[WarmTrial] = (),
     breach: Callable[[TrialConfig], str | None] = lambda _: None,
+    past: Sequence[Mapping[str, Any]] = (),
 ) -> Driver:
     """The driver of a space's own trials: sampled, cheap ones first, and halved where its scheduler says so.
 
-    `split_sizes` are numbers of images. `warm` trials come right after the baseline; a config with a `breach` of a
-    limit is never a trial.
+    Args:
+        split_sizes: numbers of images
+        warm: trials that come right after the baseline
+        breach: a config that breaks a limit is never a trial
+        past: the search's log so far; the driver is where that leaves it, and what was running goes on first
     """
     sampler = make_sampler(space, space.sampler, objective.direction, seed)
     scheduler, epochs = space.scheduler, space.baseline_config().epochs  # which all trials share that are halved
@@ -248,11 +290,16 @@ def search_driver(
     def flops(config: TrialConfig) -> TrialFlops:
         return trial_flops(config, len(assignment.labels), split_sizes["train"], split_sizes["val"])
 
-    return Driver(
+    ordered = CheapFirst(proposals, flops, independent_draws(space.sampler))
+    record, halved = replay(past), halving_after(past)
+    ordered.replay(past_proposals(record))
+    driver = Driver(
         store,
-        CheapFirst(proposals, flops, independent_draws(space.sampler)),
-        make_halving(scheduler, epochs, objective.direction, exempt=(BASELINE,)),
+        ordered,
+        halved.halving if record.trials else make_halving(scheduler, epochs, objective.direction, exempt=(BASELINE,)),
         allowance=allowance,
         weights_sha256=weights_sha256,
         stratum_fields=() if isinstance(scheduler, NoScheduler) else scheduler.within,
     )
+    driver.take_up(left_trials(record, halved.decided, assignment))
+    return driver

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from trainable.config import TrialConfig
 from trainable.flops import Prefix, TrialFlops
-from tuner.ray_backend.proposals import Proposal, Proposals
+from tuner.ray_backend.proposals import DrawnTrials, PastProposal, Proposal
 
 LOOK_AHEAD = 64
 """trials that are put in order together: an expensive one waits for so many at most"""
@@ -29,7 +29,7 @@ class CheapFirst:
     results comes as it is asked for. A search that is not cut short has the same trials as without this.
     """
 
-    def __init__(self, proposals: Proposals, flops: CountFlops, independent: int | None) -> None:
+    def __init__(self, proposals: DrawnTrials, flops: CountFlops, independent: int | None) -> None:
         """
         Args:
             independent: how many of the first proposals depend on no result; None: all.
@@ -52,6 +52,23 @@ class CheapFirst:
         self._flops_of = functools.cache(lambda work: flops(self._examples[work]))
         self._examples: dict[_Work, TrialConfig] = {}
         """what there is to compute -> one of the configs that ask for it"""
+
+    def replay(self, past: Iterable[PastProposal]) -> None:
+        """Be where a search was left that has handed these out; what it had asked for beside them is asked again."""
+        by_draw = {one.draw: one for one in past}
+        while by_draw:
+            for draw in range(self._asked, self._asked + self._room()):
+                if one := by_draw.pop(draw, None):
+                    self._replay(one)
+                else:
+                    self._ask()
+
+    def _replay(self, one: PastProposal) -> None:
+        trial, work = one.told.trial, _work(one.config)
+        self._asked_as[trial], self._works[trial] = self._proposals.replay(one), work
+        self._asked += 1
+        self._examples[work] = one.config
+        self._runs_on(trial, "")
 
     @property
     def exhausted(self) -> bool:
@@ -83,13 +100,21 @@ class CheapFirst:
         self._proposals.resume(self._asked_as[trial])
 
     def _look_ahead(self) -> None:
-        """Ask for what can be asked for now: the baseline alone, then what depends on no result, else one."""
+        """Ask for what can be asked for now."""
+        for _ in range(self._room()):
+            self._ask()
+
+    def _room(self) -> int:
+        """How many are asked for together now: the baseline alone, then what depends on no result, else one."""
         independent = LOOK_AHEAD if self._independent is None else self._independent - self._asked
-        room = max(1, min(LOOK_AHEAD, independent)) if self._asked else 1
-        while len(self._waiting) < room and (proposal := self._proposals.next()) is not None:
+        return max(1, min(LOOK_AHEAD, independent)) if self._asked else 1
+
+    def _ask(self) -> None:
+        """Ask for one, if there is one."""
+        if (proposal := self._proposals.next()) is not None:
+            self._asked += 1
             self._waiting.append(proposal)
             self._examples[_work(proposal.config)] = proposal.config
-        self._asked += len(self._waiting)
 
     def _cheapest(self) -> Proposal:
         """Of those that wait; nothing is counted where all have the same to compute."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from search_spaces.axes import Value
 from search_spaces.space import Space
 from trainable.config import TrialConfig
-from tuner.ray_backend.sampler import Sampler
+from tuner.ray_backend.sampler import PastTrial, Sampler
 from tuner.ray_backend.worker import Assignment, Work
 from tuner.records import BASELINE
 from tuner.warm_start import WarmTrial
@@ -63,6 +63,26 @@ class Proposals(Protocol):
         """Take in that a paused trial goes on."""
 
 
+@dataclass(frozen=True)
+class PastProposal:
+    """A trial that a search has already had."""
+
+    told: PastTrial
+    """as the log tells of it"""
+    config: TrialConfig
+    draw: int
+    """its place in the order in which trials were asked for, from 0"""
+    skipped: Sequence[Mapping[str, Value]] = ()
+    """params that were drawn before it and break a limit"""
+
+
+class DrawnTrials(Proposals, Protocol):
+    """Proposals that can be told what they have proposed before."""
+
+    def replay(self, past: PastProposal) -> str:
+        """Take in a trial that was asked for before, in place of a `next`; returns what it is called here."""
+
+
 class SampledTrials:
     """The baseline, warm trials, then what the sampler asks for, up to a number of trials."""
 
@@ -104,6 +124,13 @@ class SampledTrials:
         facts = {"number": self._asked, "params": params, "baseline": baseline, **origin}
         self._asked += 1
         return Proposal(trial, config, self._assignment, facts)
+
+    def replay(self, past: PastProposal) -> str:
+        trial = f"t{self._asked + 1:04d}"
+        skipped = [PastTrial(f"{trial}, skipped", params, status="pruned") for params in past.skipped]
+        self._sampler.replay([*skipped, replace(past.told, trial=trial)])
+        self._asked += 1
+        return trial
 
     def _taken(self, trial: str) -> tuple[dict[str, Value], dict[str, Any]]:
         """The next warm trial's params, and where they come from."""

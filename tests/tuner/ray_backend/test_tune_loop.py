@@ -17,12 +17,19 @@ from ray.tune.search import Searcher
 from trainable.config import parse_config
 from trainable.errors import UserError
 from tuner.config import Resources
+from tuner.ray_backend import staffing
 from tuner.ray_backend.phase import Phases
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.tune_loop import Slots, _Asker, _id, _Interruption, _Reporter, ray_session
 from tuner.ray_backend.worker import Assignment, TrialActor
 
 SetCluster = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether there is enough to do for them is not the question here."""
+    monkeypatch.setattr(staffing, "LONGEST_WAIT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -93,8 +100,8 @@ def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -
     slots = Slots(Resources())
     assert at_once(slots) == 2
     small, large = proposal("t0001", freeze="all"), proposal("t0002", freeze=0)
-    slots.learn(small, {"peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
-    slots.learn(large, {"peak_memory_gib": 15.0, "gpu_memory_gib": 24.0})
+    slots.learn(small, {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
+    slots.learn(large, {"epoch": 1, "peak_memory_gib": 15.0, "gpu_memory_gib": 24.0})
     assert (slots.take(small)["gpu"], slots.take(large)["gpu"]) == (0.125, 0.875)
     assert at_once(slots, freeze="all") == 16
     assert at_once(slots, freeze=0) == 3  # the third waits, and with it whoever comes after
@@ -107,7 +114,7 @@ def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -
 def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
     cluster(CPU=64.0, GPU=2.0)
     slots = Slots(Resources(gpus_per_trial=0.5))
-    slots.learn(proposal("t0001"), {"peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
+    slots.learn(proposal("t0001"), {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
     slots.leave_alone("t0001")
     assert slots.take(proposal("t0001")) == {"cpu": 1, "gpu": 0.5}
     assert not slots.has_more_for("t0001")

@@ -1,23 +1,31 @@
-"""Halving as a log left it: who waits at a rung, and who would go on now."""
+"""Halving as a log left it: who waits at a rung, who would go on now, and what was decided and not carried out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.schedulers import NoScheduler, stored_scheduler
 from tuner.ray_backend.halving.choosing import make_halving, stratum_of
-from tuner.ray_backend.halving.protocol import Halving, NoHalving
+from tuner.ray_backend.halving.protocol import Decision, Halving, NoHalving
 from tuner.records import BASELINE
 from tuner.tolerant import mapping, number, text
 
 
-def halving_after(events: Iterable[Mapping[str, Any]]) -> Halving:
-    """A search's halving, told again what its log says; of a finished search, `paused` are those that may go on.
+@dataclass
+class PastHalving:
+    """A search's halving, told again what its log says."""
 
-    An audited trial is left out from there on: it went on by chance.
-    """
-    halving: Halving = NoHalving()
+    halving: Halving = field(default_factory=NoHalving)
+    """of a finished search, `paused` are those that may go on"""
+    decided: dict[str, Decision] = field(default_factory=dict)
+    """trial -> what its last report led to, where it has not ended since"""
+
+
+def halving_after(events: Iterable[Mapping[str, Any]]) -> PastHalving:
+    """Replay a log. An audited trial is left out from there on: it went on by chance."""
+    past = PastHalving()
     within: Sequence[str] = ()
     bests: dict[str, float | None] = {}
     for event in events:
@@ -25,23 +33,24 @@ def halving_after(events: Iterable[Mapping[str, Any]]) -> Halving:
         if kind == "search_started":
             scheduler = stored_scheduler(event.get("scheduler"))
             within = () if isinstance(scheduler, NoScheduler) else scheduler.within
-            halving = _empty(event)
+            past = PastHalving(_empty(event))
         elif kind == "trial_started" and not event.get("rerun"):
             bests[trial] = None
-            halving.started(trial, stratum_of(mapping(event.get("config")), within))
+            past.halving.started(trial, stratum_of(mapping(event.get("config")), within))
         elif trial not in bests:
             continue
         elif kind == "epoch":
             bests[trial] = number(event.get("best_value"))
-            halving.report(trial, number(event.get("epoch")) or 0, bests[trial])
+            past.decided[trial] = past.halving.report(trial, number(event.get("epoch")) or 0, bests[trial])
         elif kind == "trial_ended":
-            halving.ended(trial, bests[trial], event.get("status") == "early_stopped")
+            past.halving.ended(trial, bests[trial], event.get("status") == "early_stopped")
+            past.decided.pop(trial, None)
         elif kind == "trial_resumed" and ("rung" in event or "audit" in event):
-            if trial in halving.paused:
-                halving.promote(trial)
+            if trial in past.halving.paused:
+                past.halving.promote(trial)
             if "audit" in event:
-                halving.ended(trial, bests.pop(trial), early_stopped=False)
-    return halving
+                past.halving.ended(trial, bests.pop(trial), early_stopped=False)
+    return past
 
 
 def _empty(started: Mapping[str, Any]) -> Halving:

@@ -93,7 +93,7 @@ def png(figure: Figure) -> bytes:
 
     Its parts are laid out here and once: with a layout engine `savefig` lays them out twice and draws them twice.
     """
-    if engine := figure.get_layout_engine():
+    if figure.axes and (engine := figure.get_layout_engine()):
         engine.execute(figure)
         figure.set_layout_engine(None)
     buffer = io.BytesIO()

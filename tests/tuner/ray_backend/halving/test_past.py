@@ -44,7 +44,7 @@ def test_who_waits_where_and_who_would_go_on() -> None:
     log = [started(), *trial(1, 0.1, 0.1, 0.1, 0.1, status="complete")]
     log += [event for number, best in ((2, 0.2), (3, 0.6), (4, 0.4), (5, 0.3)) for event in trial(number, best)]
     log += resumed(3, 0.7, first=2, status="paused", rung=2)
-    halving = halving_after(log)
+    halving = halving_after(log).halving
     assert halving.paused == ["t0003", "t0004", "t0005", "t0002"]
     assert halving.promotable(all_started=True) == Promotion("t0004", 2)
     halving.promote("t0004")
@@ -55,14 +55,14 @@ def test_who_waits_where_and_who_would_go_on() -> None:
 
 def test_lower_may_be_better() -> None:
     log = [started(direction="minimize"), *trial(2, 0.2), *trial(3, 0.6), *trial(4, 0.4)]
-    assert halving_after(log).paused == ["t0002", "t0004", "t0003"]
+    assert halving_after(log).halving.paused == ["t0002", "t0004", "t0003"]
 
 
 def test_strata_are_those_of_the_log() -> None:
     log = [started({**PAUSING, "within": ["schedule.kind"]})]
     for number, schedule in enumerate(["constant", "cosine"] * 2, start=2):
         log += trial(number, number / 10, schedule=schedule)
-    halving = halving_after(log)
+    halving = halving_after(log).halving
     assert halving.promotable(all_started=True) == Promotion("t0005", 2)
     halving.promote("t0005")
     assert halving.promotable(all_started=True) == Promotion("t0004", 2)  # the best of the constant ones
@@ -70,17 +70,17 @@ def test_strata_are_those_of_the_log() -> None:
 
 def test_a_trial_that_patience_ended_at_a_rung_does_not_wait_there() -> None:
     log = [started(), *trial(2, 0.9, status="early_stopped"), *trial(3, 0.2)]
-    halving = halving_after(log)
+    halving = halving_after(log).halving
     assert halving.paused == ["t0003"]
     assert halving.promotable(all_started=True) is None  # the better one of the two has ended
 
 
 def test_audited_trials_reruns_and_retries_change_no_rung() -> None:
     log = [started(), *trial(2, 0.5), *trial(3, 0.4)]
-    before = halving_after(log).promotable(all_started=True)
+    before = halving_after(log).halving.promotable(all_started=True)
     log += trial(9, 0.9, status="complete", rerun={"of": "t0002"})
     log += resumed(3, 0.9, 0.9, 0.9, first=2, status="complete", audit=1)
-    after = halving_after(log)
+    after = halving_after(log).halving
     assert after.paused == ["t0002"]
     assert after.promotable(all_started=True) == before == Promotion("t0002", 2)
 
@@ -97,4 +97,4 @@ def test_audited_trials_reruns_and_retries_change_no_rung() -> None:
     ],
 )
 def test_an_odd_log_has_nobody_waiting(log: list[Event]) -> None:
-    assert halving_after(log).paused == []
+    assert halving_after(log).halving.paused == []

@@ -1,0 +1,157 @@
+"""`tuner resume`: what was left goes on as what it was, and is refused as anything else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_searches import RunTuner, search_without_ray, tiny_space, write_labels_csv, write_space
+from small_trials import MEASURED
+
+from trainable.errors import UserError
+from tuner import resumption
+from tuner.config import SearchConfig, parse_options
+from tuner.records import SearchRecord
+from tuner.run import resume_search, run_search
+from tuner.store import Store
+
+MEASURED_OF_TRIALS = {*MEASURED, "time", "updated"}
+Left = Callable[[Callable[[list[dict[str, Any]]], int]], Store]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A finished search of four trials and two repeats; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole")
+    axes = {"head.kind": {"choice": ["linear", "mlp"]}, "optimizer.lr": {"choice": [1e-3, 1e-2]}}
+    space = write_space(folder / "space.yaml", tiny_space(axes=axes, sampler="grid", baseline={"freeze": 2}))
+    data = write_labels_csv(folder / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THAW_CACHE", str(folder / "cache"))
+        search_without_ray(patch)
+        options: dict[str, Any] = {"name": "new", "results": folder / "results", "data": {"path": data}, "trials": 4}
+        return run_search(parse_options(SearchConfig, space=str(space), reruns={"repeats": 1}, top_k=1, **options))
+
+
+@pytest.fixture
+def left(whole: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Left:
+    """left(events -> how many of them): the search as a kill after that event left it."""
+
+    def cut(place: Callable[[list[dict[str, Any]]], int]) -> Store:
+        shutil.copytree(whole.folder.parent.parent, tmp_path / "copy")
+        store = Store(tmp_path / "copy" / "results" / "new")
+        events = list(store.events())
+        kept = [json.dumps(event) + "\n" for event in events[: place(events)]]
+        store.events_jsonl.write_text("".join(kept) + '{"v": 1, "seq"')
+        return store
+
+    search_without_ray(monkeypatch)
+    return cut
+
+
+def first(kind: str, **fields: Any) -> Callable[[list[dict[str, Any]]], int]:
+    """How many events there are up to the first of this kind, itself among them."""
+
+    def place(events: list[dict[str, Any]]) -> int:
+        wanted = {"kind": kind, **fields}
+        return 1 + next(at for at, event in enumerate(events) if wanted.items() <= event.items())
+
+    return place
+
+
+def told(search: SearchRecord) -> dict[str, Any]:
+    """What a search came to, without what is measured anew."""
+    trials = {}
+    for trial in (*search.trials, *search.reruns):
+        epochs = [
+            {name: value for name, value in vars(epoch).items() if name not in MEASURED_OF_TRIALS}
+            for epoch in trial.epochs
+        ]
+        trials[trial.id] = (trial.number, trial.config, trial.params, trial.status, dict(trial.test), epochs)
+    references = {reference.name: (reference.val, reference.test) for reference in search.references}
+    return {"trials": trials, "references": references, "status": search.status, "test_reads": search.test_reads}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        first("search_started"),
+        first("epoch", trial="t0002", epoch=1),
+        first("epoch", trial="t0003", epoch=2),
+        first("trial_ended", trial="t0004"),
+        first("epoch", trial="t0001-r1", epoch=1),
+        first("reference_scored"),
+        first("test_scored"),
+    ],
+    ids=["nothing_trained", "amid_a_trial", "before_its_end", "all_trained", "a_rerun", "a_reference", "a_test"],
+)
+def test_what_was_killed_comes_to_the_same_records(
+    place: Callable[[list[dict[str, Any]]], int], left: Left, whole: Store
+) -> None:
+    store = left(place)
+    before = store.events_jsonl.read_bytes().rpartition(b"\n")[0]
+    resume_search(store)
+    assert store.events_jsonl.read_bytes().startswith(before)
+    found, expected = told(store.record()), told(whole.record())
+    for trial, came_to in expected["trials"].items():
+        assert found["trials"][trial] == came_to, trial
+    assert found == expected
+    assert store.leaderboard_md.is_file()
+    kinds = [event["kind"] for event in store.events()]
+    assert kinds.count("search_resumed") == 1
+    assert kinds[-1] == "search_ended"
+
+
+def test_a_search_that_is_complete_is_not_resumed(whole: Store) -> None:
+    with pytest.raises(UserError, match="is complete: there is nothing to resume"):
+        resume_search(whole)
+
+
+def test_other_code_is_refused_by_key_and_recorded_where_accepted(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = left(first("trial_ended", trial="t0004"))
+    monkeypatch.setattr(resumption, "versions", lambda: {**really, "torch": "9.9"})
+    really = dict(store.record().versions)
+    before = list(store.events())
+    with pytest.raises(UserError) as caught:
+        resume_search(store)
+    assert list(caught.value.mistakes[1:]) == [f"versions.torch: {really['torch']} -> 9.9"]
+    assert "--accept-changes" in caught.value.mistakes[0]
+    assert list(store.events()) == before
+    resume_search(store, accept_changes=True)
+    record = store.record()
+    assert record.status == "complete"
+    assert [note.text for note in record.notes] == [f"resumed with a change: versions.torch: {really['torch']} -> 9.9"]
+
+
+def test_another_space_and_other_images_are_refused_by_key(left: Left, whole: Store) -> None:
+    store = left(first("trial_ended", trial="t0002"))
+    config = (whole.folder.parent.parent / "space.yaml", whole.folder.parent.parent / "data")
+    space, image = config[0], next(config[1].rglob("*.png"))
+    kept_space, kept_image = space.read_bytes(), image.read_bytes()
+    try:
+        space.write_text(space.read_text().replace("0.01", "0.02"))
+        image.write_bytes(next(other for other in config[1].rglob("*.png") if other != image).read_bytes())
+        with pytest.raises(UserError) as caught:
+            resume_search(store)
+    finally:
+        space.write_bytes(kept_space)
+        image.write_bytes(kept_image)
+    of_space, of_data = caught.value.mistakes[1:]
+    assert of_space.startswith("space.axes.optimizer.lr.choice: ")
+    assert of_data == f"data: 1 images changed: {image.relative_to(config[1])}"
+
+
+def test_the_command_goes_on_and_tells_what_is_left(left: Left, run_tuner: RunTuner) -> None:
+    store = left(first("trial_ended", trial="t0003"))
+    ran = run_tuner("resume", store.folder)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("search new goes on: 3/4 trials, 3 complete")
+    assert "t0004 complete" in ran.out
+    assert "t0001 complete" not in ran.out
+    again = run_tuner("resume", store.folder)
+    assert (again.code, again.out) == (2, "")
+    assert "is complete" in again.err

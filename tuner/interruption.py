@@ -1,0 +1,66 @@
+"""Stopping a search from outside: a request in its folder, which its driver looks for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trainable.errors import UserError
+from tuner.store import Store, write_atomically
+
+LOOK_SECONDS = 0.5
+"""between two looks for a request"""
+
+
+class Interruption(threading.Event):
+    """Set when a search is to stop in order, with the reason."""
+
+    reason = "interrupted"
+
+    def interrupt(self, reason: str) -> None:
+        """Ask for it, unless someone has before."""
+        if not self.is_set():
+            self.reason = reason
+            self.set()
+
+
+@contextmanager
+def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
+    """Heed requests to stop; one from before is of an earlier run."""
+    store.stop_request.unlink(missing_ok=True)
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(LOOK_SECONDS):
+            if store.stop_request.exists():
+                interrupted.interrupt("stopped by `tuner stop`")
+
+    looking = threading.Thread(target=look, name="stop-requests", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        done.set()
+        looking.join()
+        store.stop_request.unlink(missing_ok=True)
+
+
+def stop_search(store: Store, *, wait_seconds: float) -> None:
+    """Ask a running search to stop, and wait until its process is gone; it can be resumed.
+
+    Raises:
+        UserError: no process runs it, or it has not stopped in time.
+    """
+    if not store.held():
+        raise UserError(f"search {store.name!r} is not running: there is nothing to stop")
+    write_atomically(store.stop_request, "stop\n")
+    until = time.monotonic() + wait_seconds
+    while store.held():
+        if time.monotonic() > until:
+            raise UserError(
+                f"search {store.name!r} has not stopped in {wait_seconds:g} s; it will when it looks again: wait, or "
+                f"end {store.holder() or 'its process'}"
+            )
+        time.sleep(LOOK_SECONDS / 5)

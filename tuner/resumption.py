@@ -1,0 +1,117 @@
+"""A search that was left before its end, proved again: it goes on only as what it was, unless changes are accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from search_spaces.document import Document, parse_yaml, read_yaml
+from search_spaces.fields import flattened
+from search_spaces.shipped import find_space
+from search_spaces.space import read_space
+from trainable.data.splits import read_splits
+from trainable.errors import UserError
+from trainable.plugins import loaded_plugins
+from tuner.config import SearchConfig
+from tuner.plugins import load_plugins
+from tuner.preparation import PreparedData
+from tuner.proved import ProvedSearch, prove
+from tuner.provenance import git_commit, versions
+from tuner.store import Store
+from tuner.tolerant import mapping, text
+
+SHOWN_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What goes on, and how it differs from what began."""
+
+    proved: ProvedSearch
+    changes: tuple[str, ...]
+
+
+def prove_again(store: Store, *, accept_changes: bool) -> Resumption:
+    """Prove a search that was left: everything as `prove_search`, and that space, data and code are what they were.
+
+    Plugins are those in the search's folder. A space's file that is gone is no change: the search has its text.
+
+    Raises:
+        UserError: the search has come to its end, cannot be read, or is not what it was: every key that differs.
+    """
+    record = store.record()
+    if record.status == "complete":
+        raise UserError(f"search {store.name!r} is complete: there is nothing to resume")
+    stored = read_yaml(store.search_yaml).data
+    config = _stored_config(stored, store)
+    known = {plugin.name for plugin in loaded_plugins()}
+    load_plugins(file for file in sorted((store.folder / "plugins").glob("*.py")) if file.name not in known)
+    before = parse_yaml(text(stored.get("space")), config.space)
+    now = _space_of_today(config.space)
+    in_space = list(_differences("space", before.data, now.data)) if now else []
+    space = read_space(now if now and in_space and accept_changes else before)
+    proved = prove(config, space)
+    changes = [*in_space, *_in_code(stored), *_in_data(store, mapping(stored.get("data")), proved.data)]
+    if changes and not accept_changes:
+        raise UserError(
+            f"search {store.name!r} is not what it was when it was left; undo that, or go on with --accept-changes, "
+            "which records it:",
+            *changes,
+        )
+    return Resumption(proved, tuple(changes))
+
+
+def _stored_config(stored: Mapping[str, Any], store: Store) -> SearchConfig:
+    here = {"name": store.name, "results": store.folder.parent}
+    try:
+        return SearchConfig.model_validate({**mapping(stored.get("search")), **here})
+    except ValidationError as error:
+        wrong = ", ".join(".".join(map(str, finding["loc"])) for finding in error.errors())
+        raise UserError(
+            f"{store.search_yaml}: another version of Thaw wrote it ({wrong}); resume with that version"
+        ) from None
+
+
+def _space_of_today(space: str) -> Document | None:
+    try:
+        return read_yaml(find_space(space))
+    except UserError:
+        return None
+
+
+def _differences(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each key that differs."""
+    earlier, today = flattened(before), flattened(now)
+    for key in dict.fromkeys([*earlier, *today]):
+        if earlier.get(key) != today.get(key):
+            yield f"{name}.{key}: {_shown(earlier, key)} -> {_shown(today, key)}"
+
+
+def _shown(found: Mapping[str, Any], key: str) -> str:
+    return str(found[key]) if key in found else "(not there)"
+
+
+def _in_code(stored: Mapping[str, Any]) -> Iterator[str]:
+    yield from _differences("versions", mapping(stored.get("versions")), versions())
+    before, now = stored.get("git"), git_commit()
+    if before != now:
+        yield f"git: {before} -> {now}"
+
+
+def _in_data(store: Store, stored: Mapping[str, Any], now: PreparedData) -> Iterator[str]:
+    if stored.get("hash") == now.hash:
+        return
+    before = {row.image: row for row in read_splits(store.splits)}
+    today = {row.image: row for row in now.rows}
+    changed = [image for image in before.keys() & today.keys() if before[image] != today[image]]
+    kinds = {"added": today.keys() - before.keys(), "gone": before.keys() - today.keys(), "changed": changed}
+    for kind, images in kinds.items():
+        if images:
+            some = ", ".join(sorted(images)[:SHOWN_IMAGES])
+            yield f"data: {len(images)} images {kind}: {some}{', ...' * (len(images) > SHOWN_IMAGES)}"
+    labels = (", ".join(map(str, stored.get("labels") or ())), ", ".join(now.labels))
+    if labels[0] != labels[1]:
+        yield f"data.labels: {labels[0]} -> {labels[1]}"
