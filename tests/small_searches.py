@@ -121,7 +121,15 @@ class RunningSearch:
 
 def start_search(space: Path, data: Path, results: Path, name: str, *options: object) -> RunningSearch:
     """`tuner search` on its way; stdout and stderr are no terminals."""
-    arguments = ["search", space, "--data", data, "--results", results, "--name", name, *options]
+    return _start(results / name, "search", space, "--data", data, "--results", results, "--name", name, *options)
+
+
+def start_resuming(folder: Path, *options: object) -> RunningSearch:
+    """`tuner resume` of a search, likewise."""
+    return _start(folder, "resume", folder, *options)
+
+
+def _start(folder: Path, *arguments: object) -> RunningSearch:
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner.cli", *map(str, arguments)],
         cwd=ROOT,
@@ -131,7 +139,7 @@ def start_search(space: Path, data: Path, results: Path, name: str, *options: ob
         text=True,
         start_new_session=True,
     )
-    return RunningSearch(process, results / name)
+    return RunningSearch(process, folder)
 
 
 def _name(process: psutil.Process) -> str:

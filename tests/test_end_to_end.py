@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 from ruamel.yaml import YAML
@@ -25,6 +26,7 @@ from small_searches import (
     Ran,
     RunningSearch,
     RunTuner,
+    start_resuming,
     start_search,
     tiny_space,
     tuner_in_process,
@@ -314,6 +316,26 @@ def test_one_worker_and_two_come_to_the_same_records(classes: dict[int, Done]) -
     ]
 
 
+def test_a_search_whose_driver_was_killed_comes_to_the_same_records(classes: dict[int, Done], place: Path) -> None:
+    done = classes[2]
+    search = start_search(done.space, done.data, place / "results", "killed", *NO_TEST, "--workers", 2)
+    search.wait_for(lambda event: event["kind"] == "trial_ended" and event["trial"] == "t0003")
+    search.process.kill()
+    search.process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(search.workers(), timeout=60)
+    assert not alive
+    before = search.events()
+    assert replay(before).status == "running"
+
+    resumed = start_resuming(search.folder).finish()
+    assert resumed.code == 0, resumed.err
+    events = search.events()
+    assert events[: len(before)] == before
+    assert _told(Done(resumed, search, done.space, done.data)) == _told(done)
+    ends = [event["trial"] for event in events if event["kind"] == "trial_ended"]
+    assert sorted(ends) == sorted(set(ends))
+
+
 def test_classes_train_again_to_the_same_score(classes: dict[int, Done], run_tuner: RunTuner, tmp_path: Path) -> None:
     ran = run_tuner("train", classes[1].folder / "best.yaml", "--verify", "--out", tmp_path / "again")
     assert ran.code == 0, ran.out + ran.err
@@ -480,7 +502,7 @@ def test_an_interrupted_search_leaves_order(
         search.process.send_signal(sent)
     ran = search.finish(seconds=60)
     assert ran.code == 130, ran.err
-    assert ran.err == f"interrupted; what finished is in {search.folder}\n"
+    assert ran.err == f"interrupted; what finished is in {search.folder}; `tuner resume` goes on\n"
     assert search.left_over() == []
 
     events = search.events()
