@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ class PreparedImages:
         self.array = array
         self.positions = positions
         self._lease = lease
+        weakref.finalize(self, lease.close)  # of those that nobody closes
 
     def close(self) -> None:
         self._lease.close()
