@@ -146,6 +146,7 @@ class Replay:
         elif kind == "search_resumed":
             self._status, self._reason = "running", ""
             self._budget = integer(event.get("trials")) or self._budget
+            self._started = {**self._started, **{name: event[name] for name in ("axes", "space") if name in event}}
         elif kind == "search_ended":
             self._status, self._reason = text(event.get("status")) or "failed", text(event.get("reason"))
 

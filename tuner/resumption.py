@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from search_spaces.document import Document, parse_yaml, read_yaml
 from search_spaces.fields import flattened
+from search_spaces.overrides import NO_OVERRIDES
 from search_spaces.shipped import find_space
-from search_spaces.space import read_space
+from search_spaces.space import Space, load_space, read_space
 from trainable.data.splits import read_splits
 from trainable.errors import UserError
 from trainable.plugins import loaded_plugins
@@ -27,24 +28,41 @@ SHOWN_IMAGES = 3
 
 
 @dataclass(frozen=True)
+class Extension:
+    """What a search is to try beyond what it was begun with."""
+
+    trials: int
+    """more than it had"""
+    space: str | None = None
+    """a shipped one's name or a file, whose trials they are; None: the search's own"""
+
+    def __str__(self) -> str:
+        of_space = f" of {self.space}" if self.space else ""
+        return f"{self.trials} more trial{'s' * (self.trials > 1)}{of_space}"
+
+
+@dataclass(frozen=True)
 class Resumption:
     """What goes on, and how it differs from what began."""
 
     proved: ProvedSearch
     changes: tuple[str, ...]
+    extension: Extension | None = None
 
 
-def prove_again(store: Store, *, accept_changes: bool) -> Resumption:
+def prove_again(store: Store, *, accept_changes: bool, extension: Extension | None = None) -> Resumption:
     """Prove a search that was left: everything as `prove_search`, and that space, data and code are what they were.
 
     Plugins are those in the search's folder. A space's file that is gone is no change: the search has its text.
 
     Raises:
-        UserError: the search has come to its end, cannot be read, or is not what it was: every key that differs.
+        UserError: the search has come to its end and is not extended, cannot be read, or is not what it was: every key
+            that differs; or the extension's space would make trials that cannot be compared with those that are there.
     """
-    record = store.record()
-    if record.status == "complete":
-        raise UserError(f"search {store.name!r} is complete: there is nothing to resume")
+    if extension is None and store.record().status == "complete" and store.conclusions_md.exists():
+        raise UserError(
+            f"search {store.name!r} is complete: there is nothing to resume; `tuner extend` adds trials to it"
+        )
     stored = read_yaml(store.search_yaml).data
     config = _stored_config(stored, store)
     known = {plugin.name for plugin in loaded_plugins()}
@@ -53,6 +71,8 @@ def prove_again(store: Store, *, accept_changes: bool) -> Resumption:
     now = _space_of_today(config.space)
     in_space = list(_differences("space", before.data, now.data)) if now else []
     space = read_space(now if now and in_space and accept_changes else before)
+    if extension:
+        config, space = _extended(config, space, extension)
     proved = prove(config, space)
     changes = [*in_space, *_in_code(stored), *_in_data(store, mapping(stored.get("data")), proved.data)]
     if changes and not accept_changes:
@@ -61,7 +81,29 @@ def prove_again(store: Store, *, accept_changes: bool) -> Resumption:
             "which records it:",
             *changes,
         )
-    return Resumption(proved, tuple(changes))
+    return Resumption(proved, tuple(changes), extension)
+
+
+def _extended(config: SearchConfig, space: Space, extension: Extension) -> tuple[SearchConfig, Space]:
+    trials = (config.trials or space.trials()) + extension.trials
+    if extension.space is None:
+        return config.model_copy(update={"trials": trials}), space
+    wider = load_space(extension.space)
+    for name in ("objective", "task", "scheduler"):
+        there, here = getattr(space, name), getattr(wider, name)
+        if there != here:
+            raise UserError(
+                f"--space {extension.space}: its {name} is {_told(here)}, the search's {_told(there)}: trials could "
+                f"not be compared; give it the same {name}, or run a search of its own"
+            )
+    if space.baseline_config().epochs != wider.baseline_config().epochs:
+        raise UserError(f"--space {extension.space}: its trials have other epochs than the search's; make them equal")
+    again = {"trials": trials, "space": extension.space, "overrides": NO_OVERRIDES}
+    return config.model_copy(update=again), wider
+
+
+def _told(setting: Any) -> str:
+    return str(setting.model_dump() if hasattr(setting, "model_dump") else setting)
 
 
 def _stored_config(stored: Mapping[str, Any], store: Store) -> SearchConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -20,7 +20,7 @@ from tuner.evidence.gathering import Gatherer
 from tuner.interruption import Interruption, heeding_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
 from tuner.report.writer import OutputWriter
-from tuner.resumption import prove_again
+from tuner.resumption import Extension, Resumption, prove_again
 from tuner.store import Event, Store
 
 if TYPE_CHECKING:
@@ -64,7 +64,14 @@ def resume_search(store: Store, *listeners: Listener, accept_changes: bool = Fal
     """
     with store.lock():
         again = prove_again(store, accept_changes=accept_changes)
-        return _searched(again.proved, lambda: store, partial(_go_on, changes=again.changes), listeners)
+        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners)
+
+
+def extend_search(store: Store, extension: Extension, *listeners: Listener, accept_changes: bool = False) -> Store:
+    """Go on with a search beyond what it was begun with, finished or not; all else as `resume_search`."""
+    with store.lock():
+        again = prove_again(store, accept_changes=accept_changes, extension=extension)
+        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners)
 
 
 def _searched(proved: ProvedSearch, opened: Callable[[], Store], begin: Begin, listeners: Iterable[Listener]) -> Store:
@@ -101,13 +108,16 @@ def _begin(store: Store, proved: ProvedSearch) -> None:
         store.append("reference_scored", **asdict(reference))
 
 
-def _go_on(store: Store, proved: ProvedSearch, changes: Sequence[str]) -> None:
-    """Say in a search's log that it goes on, and what has changed since."""
-    if changes:
+def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
+    """Say in a search's log that it goes on, what has changed since, and what is added."""
+    if again.changes or again.extension:
         write_inputs(store, proved)
-    store.append("search_resumed", trials=proved.trials, changes=list(changes))
-    for change in changes:
+    extended: dict[str, Any] = {"axes": list(proved.space.axes), "space": proved.space.name} if again.extension else {}
+    store.append("search_resumed", trials=proved.trials, changes=list(again.changes), **extended)
+    for change in again.changes:
         store.append("note", text=f"resumed with a change: {change}")
+    if again.extension:
+        store.append("note", text=f"extended: {again.extension}")
 
 
 def _allowance(proved: ProvedSearch, slots: Slots) -> Allowance:

@@ -111,6 +111,15 @@ def test_a_search_that_is_complete_is_not_resumed(whole: Store) -> None:
         resume_search(whole)
 
 
+def test_a_search_that_was_killed_over_its_report_gets_one(left: Left) -> None:
+    store = left(len)
+    store.conclusions_md.unlink()
+    trials = store.record().trials
+    resume_search(store)
+    assert store.conclusions_md.is_file()
+    assert store.record().trials == trials
+
+
 def test_other_code_is_refused_by_key_and_recorded_where_accepted(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
     store = left(first("trial_ended", trial="t0004"))
     monkeypatch.setattr(resumption, "versions", lambda: {**really, "torch": "9.9"})
@@ -143,6 +152,39 @@ def test_another_space_and_other_images_are_refused_by_key(left: Left, whole: St
     of_space, of_data = caught.value.mistakes[1:]
     assert of_space.startswith("space.axes.optimizer.lr.choice: ")
     assert of_data == f"data: 1 images changed: {image.relative_to(config[1])}"
+
+
+def test_a_finished_search_is_extended_twice_into_one_table(left: Left, run_tuner: RunTuner, tmp_path: Path) -> None:
+    store = left(len)
+    before = {trial.id: trial for trial in store.record().trials}
+    axes = {"head.kind": {"choice": ["linear", "mlp"]}, "optimizer.lr": {"choice": [1e-3, 1e-2, 1e-1]}}
+    wider = write_space(tmp_path / "wider.yaml", tiny_space(axes=axes, sampler="grid", baseline={"freeze": 2}))
+    for more, total in ((1, 5), (1, 6)):
+        ran = run_tuner("extend", store.folder, "--trials", f"+{more}", "--space", wider)
+        assert ran.code == 0, ran.err
+        record = store.record()
+        assert (record.status, record.budget, len(record.trials)) == ("complete", total, total)
+    assert {trial.id: trial for trial in record.trials if trial.id in before} == before
+    assert len({json.dumps(trial.params, sort_keys=True) for trial in record.trials}) == 6
+    assert [note.text for note in record.notes] == [
+        f"extended: 1 more trial of {wider}",
+        f"extended: 1 more trial of {wider}",
+    ]
+    table = store.leaderboard_md.read_text()
+    assert all(trial.id in table for trial in record.trials)
+
+
+def test_what_could_not_be_compared_is_no_extension(left: Left, run_tuner: RunTuner, tmp_path: Path) -> None:
+    store = left(len)
+    other = write_space(tmp_path / "other.yaml", tiny_space(objective="f1_macro"))
+    for given, told in (
+        (("--trials", "+2", "--space", other), "its objective is f1_macro, the search's f2_macro"),
+        (("--trials", "many"), "--trials 'many': must be a number of trials to add, such as +20"),
+        (("--trials", "+0"), "--trials '+0'"),
+    ):
+        ran = run_tuner("extend", store.folder, *given)
+        assert (ran.code, ran.out) == (2, "")
+        assert told in ran.err
 
 
 def test_the_command_goes_on_and_tells_what_is_left(left: Left, run_tuner: RunTuner) -> None:

@@ -143,6 +143,35 @@ def resume(
 
 
 @app.command()
+def extend(
+    name: Name,
+    trials: Annotated[str, typer.Option(metavar="+N", help="more trials than it had")],
+    space: Annotated[
+        str | None, typer.Option("--space", help="a wider space that they are of; default: the search's own")
+    ] = None,
+    results: Results = DEFAULT_RESULTS,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="go on though data or code have changed, and record how")
+    ] = False,
+) -> None:
+    """Try more in a search that has ended or was left; the table holds old and new trials."""
+    from tuner.resumption import Extension
+    from tuner.run import extend_search
+    from tuner.store import Store
+
+    if not trials.removeprefix("+").isdecimal() or not int(trials):
+        raise UserError(f"--trials {trials!r}: must be a number of trials to add, such as +20")
+    store, extension = Store.open(name, results), Extension(int(trials), space)
+
+    def go_on(progress: "Progress") -> Store:
+        for event in store.events():
+            progress.recall(event)
+        return extend_search(store, extension, progress.hear, accept_changes=accept_changes)
+
+    _watch(store.folder, go_on)
+
+
+@app.command()
 def stop(
     name: Name,
     results: Results = DEFAULT_RESULTS,

@@ -54,14 +54,15 @@ class CheapFirst:
         """what there is to compute -> one of the configs that ask for it"""
 
     def replay(self, past: Iterable[PastProposal]) -> None:
-        """Be where a search was left that has handed these out; what it had asked for beside them is asked again."""
-        by_draw = {one.draw: one for one in past}
-        while by_draw:
+        """Be where a search was left that has handed these out; what it had asked for beside them is asked again.
+
+        Where that is not to be had again, since the space has become smaller, the others close up.
+        """
+        left = sorted(past, key=lambda one: one.draw)
+        while left:
             for draw in range(self._asked, self._asked + self._room()):
-                if one := by_draw.pop(draw, None):
-                    self._replay(one)
-                else:
-                    self._ask()
+                if (left and left[0].draw <= draw) or (not self._ask() and left):
+                    self._replay(left.pop(0))
 
     def _replay(self, one: PastProposal) -> None:
         trial, work = one.told.trial, _work(one.config)
@@ -109,12 +110,15 @@ class CheapFirst:
         independent = LOOK_AHEAD if self._independent is None else self._independent - self._asked
         return max(1, min(LOOK_AHEAD, independent)) if self._asked else 1
 
-    def _ask(self) -> None:
-        """Ask for one, if there is one."""
-        if (proposal := self._proposals.next()) is not None:
-            self._asked += 1
-            self._waiting.append(proposal)
-            self._examples[_work(proposal.config)] = proposal.config
+    def _ask(self) -> bool:
+        """Ask for one; whether there is one."""
+        proposal = self._proposals.next()
+        if proposal is None:
+            return False
+        self._asked += 1
+        self._waiting.append(proposal)
+        self._examples[_work(proposal.config)] = proposal.config
+        return True
 
     def _cheapest(self) -> Proposal:
         """Of those that wait; nothing is counted where all have the same to compute."""

@@ -13,7 +13,8 @@ from trainable.config import TrialConfig, parse_config
 from trainable.flops import Prefix, TrialFlops
 from tuner.ray_backend import ordering
 from tuner.ray_backend.ordering import CheapFirst
-from tuner.ray_backend.proposals import Proposal
+from tuner.ray_backend.proposals import PastProposal, Proposal
+from tuner.ray_backend.sampler import PastTrial
 from tuner.ray_backend.worker import Assignment
 
 ASSIGNMENT = Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
@@ -35,7 +36,7 @@ class Given:
 
     @property
     def exhausted(self) -> bool:
-        return self.asked == len(self.configs)
+        return self.asked >= len(self.configs)
 
     def next(self) -> Proposal | None:
         if self.exhausted:
@@ -44,6 +45,11 @@ class Given:
         facts |= {"warm_start": "other/t0001"} if 0 < self.asked <= self.warm else {}
         self.asked += 1
         return Proposal(f"t{self.asked:04d}", self.configs[self.asked - 1], ASSIGNMENT, facts)
+
+    def replay(self, past: PastProposal) -> str:
+        self.asked += 1
+        self.told.append(("replay", past.told.trial, past.draw))
+        return f"t{self.asked:04d}"
 
     def report(self, *told: Any) -> None:
         self.told.append(("report", *told))
@@ -132,6 +138,30 @@ def test_results_go_to_what_was_asked() -> None:
     proposals.tell("t0002", "paused", 0.5)
     proposals.resume("t0002")
     assert asked.told == [("report", "t0003", 1, 0.5, "here"), ("tell", "t0003", "paused", 0.5), ("resume", "t0003")]
+
+
+def past(draws: list[int], configs: list[TrialConfig]) -> list[PastProposal]:
+    """Trials that were handed out in this order."""
+    numbered = enumerate(draws, start=1)
+    return [PastProposal(PastTrial(f"t{number:04d}", {}), configs[draw], draw) for number, draw in numbered]
+
+
+def test_what_was_asked_for_and_not_handed_out_is_asked_for_again() -> None:
+    configs = [config(0), config(1), config(4), config("all"), config(2)]
+    whole = draws(handed_out(CheapFirst(Given(configs), costs, None)))
+    for count in range(len(whole)):
+        again = Given(configs)
+        proposals = CheapFirst(again, costs, None)
+        proposals.replay(past(whole[:count], configs))
+        assert draws(handed_out(proposals)) == whole[count:]
+        assert sorted(told[2] for told in again.told) == sorted(whole[:count])
+
+
+def test_a_space_that_has_become_smaller_hands_out_no_more() -> None:
+    configs = [config(0), config(1), config(4), config("all"), config(2)]
+    smaller = CheapFirst(Given(configs[:1]), costs, None)
+    smaller.replay(past([0, 3, 2], configs))
+    assert handed_out(smaller) == []
 
 
 def test_what_depends_on_results_is_not_asked_for_ahead() -> None:
