@@ -63,6 +63,10 @@ def prove_again(store: Store, *, accept_changes: bool, extension: Extension | No
         raise UserError(
             f"search {store.name!r} is complete: there is nothing to resume; `tuner extend` adds trials to it"
         )
+    if not store.search_yaml.exists():
+        raise UserError(
+            f"search {store.name!r} was killed before it had begun: remove {store.folder} and start it again"
+        )
     stored = read_yaml(store.search_yaml).data
     config = _stored_config(stored, store)
     known = {plugin.name for plugin in loaded_plugins()}

@@ -110,6 +110,9 @@ def _begin(store: Store, proved: ProvedSearch) -> None:
 
 def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
     """Say in a search's log that it goes on, what has changed since, and what is added."""
+    if all(event["kind"] != "search_started" for event in store.events()):  # killed in between
+        _begin(store, proved)
+        return
     if again.changes or again.extension:
         write_inputs(store, proved)
     extended: dict[str, Any] = {"axes": list(proved.space.axes), "space": proved.space.name} if again.extension else {}

@@ -120,6 +120,16 @@ def test_a_search_that_was_killed_over_its_report_gets_one(left: Left) -> None:
     assert store.record().trials == trials
 
 
+def test_a_search_that_was_killed_before_its_first_event_begins(left: Left, whole: Store) -> None:
+    store = left(lambda _: 0)
+    resume_search(store)
+    assert told(store.record()) == told(whole.record())
+    store.search_yaml.unlink()
+    store.conclusions_md.unlink()
+    with pytest.raises(UserError, match=r"'new' was killed before it had begun: remove .* and start it again"):
+        resume_search(store)
+
+
 def test_other_code_is_refused_by_key_and_recorded_where_accepted(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
     store = left(first("trial_ended", trial="t0004"))
     monkeypatch.setattr(resumption, "versions", lambda: {**really, "torch": "9.9"})
