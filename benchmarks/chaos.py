@@ -42,7 +42,7 @@ SPACE: dict[str, Any] = {
     "fixed": {
         "backbone": "timm:test_resnet",
         "pretrained": False,
-        "image_size": 96,
+        "image_size": 32,
         "epochs": 6,
         "batch_size": 16,
         "augment": "light",
@@ -54,7 +54,7 @@ SPACE: dict[str, Any] = {
         "schedule.kind": {"choice": ["constant", "cosine"]},
     },
 }
-IMAGES = (480, 120)
+IMAGES = (240, 60)
 VICTIMS = ("driver", "worker", "raylet")
 SOONEST, LATEST = 3.0, 25.0
 """seconds from a start to the next kill; a search needs some before it trains"""

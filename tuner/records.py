@@ -170,8 +170,8 @@ class TrialRecord:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the search has left it amid its training: it goes on when the search does."""
-        return self.status in ("running", "paused") and self.halted_at is None
+        """Whether the search has left it amid its training, or lost its process: it goes on when the search does."""
+        return self.status in ("running", "paused", "lost") and self.halted_at is None
 
     @property
     def halted_at(self) -> int | None:

@@ -59,7 +59,9 @@ def prove_again(store: Store, *, accept_changes: bool, extension: Extension | No
         UserError: the search has come to its end and is not extended, cannot be read, or is not what it was: every key
             that differs; or the extension's space would make trials that cannot be compared with those that are there.
     """
-    if extension is None and store.record().status == "complete" and store.conclusions_md.exists():
+    record = store.record()
+    left = [trial.id for trial in (*record.trials, *record.reruns) if trial.unfinished]
+    if extension is None and record.status == "complete" and store.conclusions_md.exists() and not left:
         raise UserError(
             f"search {store.name!r} is complete: there is nothing to resume; `tuner extend` adds trials to it"
         )

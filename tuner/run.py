@@ -47,8 +47,10 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
     return _searched(proved, lambda: Store.create(config.results, config.name), _begin, listeners)
 
 
-def resume_search(store: Store, *listeners: Listener, accept_changes: bool = False) -> Store:
-    """Go on with a search that was left before its end, however that happened.
+def resume_search(
+    store: Store, *listeners: Listener, accept_changes: bool = False, extension: Extension | None = None
+) -> Store:
+    """Go on with a search that was left before its end, however that happened, or beyond its end.
 
     Finished trials stay as they are, running ones go on from their last epoch, and the sampler and the scheduler are
     what they were: all that is in the log.
@@ -57,18 +59,12 @@ def resume_search(store: Store, *listeners: Listener, accept_changes: bool = Fal
         store: of the search
         listeners: called with every further event, in order, after it is in the log
         accept_changes: go on though space, data or code differ from what they were, and record how
+        extension: what is to be tried beside what it was begun with
 
     Raises:
         UserError: as `prove_again`, or another process runs it.
         KeyboardInterrupt: as `run_search`.
     """
-    with store.lock():
-        again = prove_again(store, accept_changes=accept_changes)
-        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners)
-
-
-def extend_search(store: Store, extension: Extension, *listeners: Listener, accept_changes: bool = False) -> Store:
-    """Go on with a search beyond what it was begun with, finished or not; all else as `resume_search`."""
     with store.lock():
         again = prove_again(store, accept_changes=accept_changes, extension=extension)
         return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners)

@@ -26,6 +26,7 @@ from tuner.cli.options import (
 
 if TYPE_CHECKING:
     from tuner.live import Progress
+    from tuner.resumption import Extension
     from tuner.store import Store
 
 SHOWN_AT_THE_END = 4
@@ -129,17 +130,9 @@ def resume(
     ] = False,
 ) -> None:
     """Go on with a search that was interrupted, killed or out of time."""
-    from tuner.run import resume_search
     from tuner.store import Store
 
-    store = Store.open(name, results)
-
-    def go_on(progress: "Progress") -> Store:
-        for event in store.events():
-            progress.recall(event)
-        return resume_search(store, progress.hear, accept_changes=accept_changes)
-
-    _watch(store.folder, go_on)
+    _go_on(Store.open(name, results), accept_changes, None)
 
 
 @app.command()
@@ -156,19 +149,23 @@ def extend(
 ) -> None:
     """Try more in a search that has ended or was left; the table holds old and new trials."""
     from tuner.resumption import Extension
-    from tuner.run import extend_search
     from tuner.store import Store
 
     if not trials.removeprefix("+").isdecimal() or not int(trials):
         raise UserError(f"--trials {trials!r}: must be a number of trials to add, such as +20")
-    store, extension = Store.open(name, results), Extension(int(trials), space)
+    _go_on(Store.open(name, results), accept_changes, Extension(int(trials), space))
 
-    def go_on(progress: "Progress") -> Store:
+
+def _go_on(store: "Store", accept_changes: bool, extension: "Extension | None") -> None:
+    """Run a search on from its log, of which progress knows."""
+    from tuner.run import resume_search
+
+    def run(progress: "Progress") -> "Store":
         for event in store.events():
             progress.recall(event)
-        return extend_search(store, extension, progress.hear, accept_changes=accept_changes)
+        return resume_search(store, progress.hear, accept_changes=accept_changes, extension=extension)
 
-    _watch(store.folder, go_on)
+    _watch(store.folder, run)
 
 
 @app.command()

@@ -152,6 +152,22 @@ def test_killed_anywhere_it_comes_to_the_same_end(
     assert outcomes(second) == expected
 
 
+def test_a_trial_that_was_lost_goes_on(whole: tuple[Space, Store], tmp_path: Path) -> None:
+    """Its machine was gone: that says nothing of its config."""
+    space, undisturbed = whole
+    events = list(undisturbed.events())
+    cut = next(place for place, event in enumerate(events) if event["kind"] == "epoch" and event["trial"] == "t0003")
+    lost = {"v": 1, "seq": cut + 2, "kind": "trial_ended", "trial": "t0003", "status": "lost", "error": "died"}
+    store = write_log(tmp_path / "cut", [*events[: cut + 1], lost])
+    search_in(store, space)
+    expected = {one[0]: one for one in outcomes(undisturbed)}
+    found = {one[0]: one for one in outcomes(store)}
+    if space.scheduler.kind == "none":
+        assert found == expected
+    assert found.keys() == expected.keys()
+    assert "lost" not in {status for _, _, status, *_ in found.values()}
+
+
 def test_what_is_saved_and_was_not_told_is_told(whole: tuple[Space, Store], tmp_path: Path) -> None:
     """A process may be killed between writing an epoch's state and telling of it."""
     space, undisturbed = whole
