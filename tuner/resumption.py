@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from search_spaces.document import Document, parse_yaml, read_yaml
 from search_spaces.fields import flattened
-from search_spaces.overrides import NO_OVERRIDES
+from search_spaces.overrides import NO_OVERRIDES, override
 from search_spaces.shipped import find_space
 from search_spaces.space import Space, load_space, read_space
 from trainable.data.splits import read_splits
@@ -94,7 +94,7 @@ def _extended(config: SearchConfig, space: Space, extension: Extension) -> tuple
     trials = (config.trials or space.trials()) + extension.trials
     if extension.space is None:
         return config.model_copy(update={"trials": trials}), space
-    wider = load_space(extension.space)
+    wider, space = load_space(extension.space), override(space, config.overrides)[0]
     for name in ("objective", "task", "scheduler"):
         there, here = getattr(space, name), getattr(wider, name)
         if there != here:
@@ -159,7 +159,7 @@ def _in_data(store: Store, stored: Mapping[str, Any], now: PreparedData) -> Iter
     for kind, images in kinds.items():
         if images:
             some = ", ".join(sorted(images)[:SHOWN_IMAGES])
-            yield f"data: {len(images)} images {kind}: {some}{', ...' * (len(images) > SHOWN_IMAGES)}"
+            yield f"data: {len(images)} image{'s' * (len(images) > 1)} {kind}: {some}{', ...' * (len(images) > SHOWN_IMAGES)}"
     labels = (", ".join(map(str, stored.get("labels") or ())), ", ".join(now.labels))
     if labels[0] != labels[1]:
         yield f"data.labels: {labels[0]} -> {labels[1]}"

@@ -161,7 +161,7 @@ def test_another_space_and_other_images_are_refused_by_key(left: Left, whole: St
         image.write_bytes(kept_image)
     of_space, of_data = caught.value.mistakes[1:]
     assert of_space.startswith("space.axes.optimizer.lr.choice: ")
-    assert of_data == f"data: 1 images changed: {image.relative_to(config[1])}"
+    assert of_data == f"data: 1 image changed: {image.relative_to(config[1])}"
 
 
 def test_a_finished_search_is_extended_twice_into_one_table(left: Left, run_tuner: RunTuner, tmp_path: Path) -> None:
@@ -195,6 +195,19 @@ def test_what_could_not_be_compared_is_no_extension(left: Left, run_tuner: RunTu
         ran = run_tuner("extend", store.folder, *given)
         assert (ran.code, ran.out) == (2, "")
         assert told in ran.err
+
+
+def test_a_wider_space_has_the_epochs_that_the_search_was_given(
+    left: Left, run_tuner: RunTuner, whole: Store, tmp_path: Path
+) -> None:
+    copy = left(len)
+    data, results = whole.folder.parent.parent / "data" / "labels.csv", copy.folder.parent
+    space = write_space(tmp_path / "space.yaml", tiny_space())
+    begun = ("search", space, "--data", data, "--results", results, "--name", "short", "--trials", 2)
+    assert run_tuner(*begun, "--epochs", "1").code == 0
+    refused = run_tuner("extend", results / "short", "--trials", "+2", "--space", space)
+    assert (refused.code, refused.out) == (2, "")
+    assert "its trials have other epochs than the search's" in refused.err
 
 
 def test_the_command_goes_on_and_tells_what_is_left(left: Left, run_tuner: RunTuner) -> None:
