@@ -158,8 +158,8 @@ def _in_data(store: Store, stored: Mapping[str, Any], now: PreparedData) -> Iter
     kinds = {"added": today.keys() - before.keys(), "gone": before.keys() - today.keys(), "changed": changed}
     for kind, images in kinds.items():
         if images:
-            some = ", ".join(sorted(images)[:SHOWN_IMAGES])
-            yield f"data: {len(images)} image{'s' * (len(images) > 1)} {kind}: {some}{', ...' * (len(images) > SHOWN_IMAGES)}"
+            some = ", ".join([*sorted(images)[:SHOWN_IMAGES], *["..."] * (len(images) > SHOWN_IMAGES)])
+            yield f"data: {len(images)} image{'s' * (len(images) > 1)} {kind}: {some}"
     labels = (", ".join(map(str, stored.get("labels") or ())), ", ".join(now.labels))
     if labels[0] != labels[1]:
         yield f"data.labels: {labels[0]} -> {labels[1]}"
