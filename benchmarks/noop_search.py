@@ -23,8 +23,10 @@ from tuner.config import Resources
 from tuner.evidence.gathering import Gatherer
 from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.driver import search_driver
+from tuner.ray_backend.session import ray_session
+from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.study import StudyMirror
-from tuner.ray_backend.tune_loop import Slots, ray_session, run_phases
+from tuner.ray_backend.tune_loop import run_phases
 from tuner.ray_backend.worker import Assignment, TrialActor
 from tuner.report.writer import OutputWriter
 from tuner.store import Store

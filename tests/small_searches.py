@@ -202,7 +202,7 @@ def write_space(path: Path, space: Mapping[str, Any]) -> Path:
 
 def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     """From now on searches run their trials one after another in this process."""
-    from tuner.ray_backend import tune_loop
+    from tuner.ray_backend import session, slots, tune_loop
     from tuner.ray_backend.phase import Phase, Phases
     from tuner.ray_backend.worker import TrialActor
     from tuner.report import plots
@@ -220,8 +220,8 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
             actor.reset_config(given | {"resources": {"cpu": 1, "gpu": 0}, "more_gpu": False})
             _run_to_its_end(actor, following.current, asked.trial, interrupted)
 
-    patch.setattr(tune_loop, "ray_session", contextlib.nullcontext)
-    patch.setattr(tune_loop, "Slots", lambda _: SimpleNamespace(gpus=0.0))
+    patch.setattr(session, "ray_session", contextlib.nullcontext)
+    patch.setattr(slots, "Slots", lambda _: SimpleNamespace(gpus=0.0))
     patch.setattr(tune_loop, "run_phases", run_phases)
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials
 

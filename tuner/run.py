@@ -25,7 +25,7 @@ from tuner.store import Event, Store
 
 if TYPE_CHECKING:
     from tuner.ray_backend.allowance import Allowance
-    from tuner.ray_backend.tune_loop import Slots
+    from tuner.ray_backend.slots import Slots
 
 Listener = Callable[[Event], None]
 Begin = Callable[[Store, ProvedSearch], None]
@@ -73,7 +73,8 @@ def resume_search(
 def _searched(proved: ProvedSearch, opened: Callable[[], Store], begin: Begin, listeners: Iterable[Listener]) -> Store:
     """Run what is proved, in the folder that is there once there is something to run it on."""
     # Ray and torch take seconds to import: not before there is something to run
-    from tuner.ray_backend.tune_loop import Slots, ray_session
+    from tuner.ray_backend.session import ray_session
+    from tuner.ray_backend.slots import Slots
 
     config = proved.config
     with ray_session(), _interruptible() as interrupted:  # in this order: Ray sets a SIGTERM handler of its own

@@ -16,7 +16,7 @@ from small_searches import MakeSpace, tiny_space
 
 from trainable.errors import UserError
 from tuner.config import SearchConfig, parse_options
-from tuner.ray_backend import tune_loop, worker
+from tuner.ray_backend import slots, tune_loop, worker
 from tuner.records import SearchRecord
 from tuner.replay import replay
 from tuner.run import run_search
@@ -145,7 +145,7 @@ def test_too_few_resources_write_nothing(make_config: MakeConfig, monkeypatch: p
     def refuse(resources: object) -> None:  # noqa: ARG001
         raise UserError("--gpus-per-trial 1: there are 0 GPUs; give at most 0")
 
-    monkeypatch.setattr(tune_loop, "Slots", refuse)
+    monkeypatch.setattr(slots, "Slots", refuse)
     config = make_config()
     with pytest.raises(UserError, match="0 GPUs"):
         run_search(config)

@@ -3,151 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import shutil
-import tempfile
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-# before Ray is imported: its own console output and result files are off, ours are the record
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a trial without a GPU sees none
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # they are in the event log
-os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is handled by whoever runs the search
-# with a searcher Tune starts one worker after another, seconds each; how many may wait is ours to say (Slots.room)
-os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")
-
-import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
-from trainable.data.cache import cache_folder
-from trainable.errors import UserError
-from tuner.config import Resources
 from tuner.ray_backend.phase import Phase, Phases
-from tuner.ray_backend.proposals import Proposal
-from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, MemoryKey, Peaks, fit, has_peaked, memory_key
-from tuner.ray_backend.staffing import Staffing
+from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.worker import TrialActor
 
 RETRIES = 1
 """How often a trial whose process died is taken up again, from its last epoch, before it is lost."""
-
-
-@contextmanager
-def ray_session() -> Iterator[None]:
-    """A Ray of this process's own, gone when it is left; joins the cluster of `RAY_ADDRESS` where that is set.
-
-    Raises:
-        UserError: no cluster answers at that address.
-    """
-    address = os.environ.get("RAY_ADDRESS")
-    own_files = None if address else tempfile.mkdtemp(prefix="thaw-")  # short: sockets lie in it
-    if address:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError) as error:
-            raise UserError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers there ({str(error).splitlines()[0]}); start one, or "
-                "unset RAY_ADDRESS to search on this machine alone"
-            ) from None
-    else:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=own_files,
-        )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # of trials that ended badly, too, the log tells
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        if own_files:
-            shutil.rmtree(own_files, ignore_errors=True)
-
-
-class Slots:
-    """How many trials may run at once, and what each takes: of GPUs what was asked for, or what it is known to need.
-
-    Raises:
-        UserError: more is asked for one trial than there is.
-    """
-
-    def __init__(self, resources: Resources) -> None:
-        cluster = ray.cluster_resources()
-        gpus = cluster.get("GPU", 0.0)
-        wanted = resources.gpus_per_trial
-        self.gpus = (1.0 if gpus else 0.0) if wanted is None else wanted
-        self.cpus = resources.cpus_per_trial
-        self._limit = resources.workers
-        self._shares = GpuShares(Peaks(cache_folder() / "peaks.json")) if gpus and wanted is None else None
-        self._staffing = Staffing()
-        self._taken: dict[str, float] = {}
-        """trial -> share of a GPU"""
-        for name, each, have in (("CPUs", self.cpus, cluster.get("CPU", 0.0)), ("GPUs", self.gpus, gpus)):
-            if each > have:
-                option = f"--{name.lower()}-per-trial"
-                raise UserError(f"{option} {each:g}: there are {have:g} {name}; give at most {have:g}")
-
-    def room(self, running: Collection[str]) -> bool:
-        """Whether one more trial may be asked for beside these. Nodes may come and go."""
-        if not self._staffing.more_than(len(running)):
-            return False
-        cluster = ray.cluster_resources()
-        gpus = cluster.get("GPU", 0.0)
-        fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
-        if not self._shares:
-            fits = min(fits, _fixed_shares(self.gpus, gpus)) if self.gpus else fits
-        elif running and not fit([*(self._taken[trial] for trial in running), SMALLEST_SHARE], int(gpus)):
-            return False
-        return len(running) < max(1, min(fits, self._limit or fits))
-
-    def take(self, proposal: Proposal) -> dict[str, float]:
-        """What a trial asks Ray for."""
-        share = self._shares.of(proposal.trial, _key(proposal)) if self._shares else self.gpus
-        self._taken[proposal.trial] = share
-        return {"cpu": self.cpus, "gpu": share}
-
-    def has_more_for(self, trial: str) -> bool:
-        """Whether a trial that runs out of memory on what it was given can have more of a GPU."""
-        return self._shares is not None and self._taken[trial] < 1
-
-    def gpus_of(self, trial: str) -> float:
-        """What a trial was given last."""
-        return self._taken[trial]
-
-    def learn(self, proposal: Proposal, report: Mapping[str, Any]) -> None:
-        """Take in that a worker has told something, of a trial that trains its memory."""
-        self._staffing.reported()
-        if self._shares and proposal.work == "train" and has_peaked(proposal.config, report["epoch"]):
-            self._shares.learn(_key(proposal), report["peak_memory_gib"], report["gpu_memory_gib"])
-
-    def leave_alone(self, trial: str) -> None:
-        """Take in that a trial ran out of memory on its share of a GPU."""
-        if self._shares:
-            self._shares.leave_alone(trial)
-
-
-def _key(proposal: Proposal) -> MemoryKey:
-    return memory_key(proposal.config, proposal.assignment.precision)
-
-
-def _fixed_shares(share: float, gpus: float) -> int:
-    if share < 1:
-        return int(gpus) * int(1 / share + 1e-9)  # a share is of one GPU, never across two
-    return int(gpus / share)
 
 
 class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped

@@ -20,7 +20,8 @@ from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.driver import Driver
 from tuner.ray_backend.halving.protocol import NoHalving
 from tuner.ray_backend.proposals import ListedTrials, Proposal
-from tuner.ray_backend.tune_loop import Slots, run_phases
+from tuner.ray_backend.slots import Slots
+from tuner.ray_backend.tune_loop import run_phases
 from tuner.ray_backend.worker import Assignment, TrialActor
 from tuner.replay import replay
 from tuner.store import Store

@@ -1,10 +1,10 @@
-"""How many trials at once, and Tune's two adaptors, without a Ray that runs."""
+"""Tune's two adaptors, without a Ray that runs."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -15,138 +15,26 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from trainable.config import parse_config
-from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.ray_backend import staffing
 from tuner.ray_backend.phase import Phases
 from tuner.ray_backend.proposals import Proposal
-from tuner.ray_backend.tune_loop import Slots, _Asker, _id, _Interruption, _Reporter, ray_session
+from tuner.ray_backend.slots import Slots
+from tuner.ray_backend.tune_loop import _Asker, _id, _Interruption, _Reporter
 from tuner.ray_backend.worker import Assignment, TrialActor
 
-SetCluster = Callable[..., None]
+ASSIGNMENT = Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
 
 
 @pytest.fixture(autouse=True)
-def _workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether there is enough to do for them is not the question here."""
+def _two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of which may have a worker at once."""
     monkeypatch.setattr(staffing, "LONGEST_WAIT_SECONDS", 0.0)
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> SetCluster:
-    """cluster(CPU=4, GPU=1): what Ray says that there is."""
-
-    def say(**resources: float) -> None:
-        monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
-
-    return say
-
-
-@pytest.mark.parametrize(
-    ("resources", "there", "count"),
-    [
-        ({}, {"CPU": 4.0}, 4),
-        ({"workers": 2}, {"CPU": 4.0}, 2),
-        ({"workers": 9}, {"CPU": 4.0}, 4),
-        ({"cpus_per_trial": 3.0}, {"CPU": 4.0}, 1),
-        ({"cpus_per_trial": 0.1}, {"CPU": 0.3}, 3),
-        ({}, {"CPU": 8.0, "GPU": 2.0}, 2),
-        ({"gpus_per_trial": 0.0}, {"CPU": 8.0, "GPU": 2.0}, 8),
-        ({"gpus_per_trial": 0.5}, {"CPU": 8.0, "GPU": 1.0}, 2),
-        ({"gpus_per_trial": 0.4}, {"CPU": 8.0, "GPU": 2.0}, 4),
-        ({"gpus_per_trial": 0.1}, {"CPU": 64.0, "GPU": 1.0}, 10),
-        ({"gpus_per_trial": 2.0}, {"CPU": 64.0, "GPU": 5.0}, 2),
-        ({"gpus_per_trial": 0.5, "cpus_per_trial": 4.0}, {"CPU": 6.0, "GPU": 1.0}, 1),
-    ],
-)
-def test_as_many_trials_as_fit(
-    resources: dict[str, Any], there: dict[str, float], count: int, cluster: SetCluster
-) -> None:
-    cluster(**there)
-    assert at_once(Slots(Resources(**resources))) == count
-
-
-def at_once(slots: Slots, **fields: Any) -> int:
-    """How many trials of a config are handed out while none ends."""
-    running: list[str] = []
-    while slots.room(running):
-        running.append(f"t{len(running) + 1:04}")
-        slots.take(proposal(running[-1], **fields))
-    return len(running)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
 
 
 def proposal(trial: str, **fields: Any) -> Proposal:
     return Proposal(trial, parse_config({"backbone": "resnet18", **fields}), ASSIGNMENT)
-
-
-def test_a_gpu_is_taken_where_there_is_one(cluster: SetCluster) -> None:
-    cluster(CPU=4.0)
-    assert Slots(Resources()).gpus == 0
-    cluster(CPU=4.0, GPU=1.0)
-    assert Slots(Resources()).gpus == 1
-
-
-def test_slots_follow_the_cluster(cluster: SetCluster) -> None:
-    cluster(CPU=4.0)
-    slots = Slots(Resources())
-    cluster(CPU=8.0)
-    assert at_once(slots) == 8
-    cluster()
-    assert at_once(slots) == 1
-
-
-def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -> None:
-    cluster(CPU=64.0, GPU=2.0)
-    slots = Slots(Resources())
-    assert at_once(slots) == 2
-    small, large = proposal("t0001", freeze="all"), proposal("t0002", freeze=0)
-    slots.learn(small, {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
-    slots.learn(large, {"epoch": 1, "peak_memory_gib": 15.0, "gpu_memory_gib": 24.0})
-    assert (slots.take(small)["gpu"], slots.take(large)["gpu"]) == (0.125, 0.875)
-    assert at_once(slots, freeze="all") == 16
-    assert at_once(slots, freeze=0) == 3  # the third waits, and with it whoever comes after
-    slots.leave_alone("t0001")
-    assert slots.has_more_for("t0001")
-    assert slots.take(small)["gpu"] == 1
-    assert not slots.has_more_for("t0001")
-
-
-def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
-    cluster(CPU=64.0, GPU=2.0)
-    slots = Slots(Resources(gpus_per_trial=0.5))
-    slots.learn(proposal("t0001"), {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
-    slots.leave_alone("t0001")
-    assert slots.take(proposal("t0001")) == {"cpu": 1, "gpu": 0.5}
-    assert not slots.has_more_for("t0001")
-    assert at_once(slots) == 4
-
-
-@pytest.mark.parametrize(
-    ("resources", "told"),
-    [
-        ({"cpus_per_trial": 8.0}, "--cpus-per-trial 8: there are 4 CPUs; give at most 4"),
-        ({"gpus_per_trial": 1.0}, "--gpus-per-trial 1: there are 0 GPUs; give at most 0"),
-    ],
-)
-def test_more_than_there_is_is_refused(resources: dict[str, float], told: str, cluster: SetCluster) -> None:
-    cluster(CPU=4.0)
-    with pytest.raises(UserError, match=told):
-        Slots(Resources(**resources))
-
-
-def test_an_address_without_a_cluster_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**options: Any) -> None:
-        raise ConnectionError(f"Could not connect to {options['address']}\nand more")
-
-    monkeypatch.setattr(ray, "init", refuse)
-    monkeypatch.setenv("RAY_ADDRESS", "nowhere:6379")
-    with pytest.raises(UserError, match="RAY_ADDRESS=nowhere:6379") as caught, ray_session():
-        pass
-    assert len(caught.value.mistakes) == 1
-    assert "and more" not in caught.value.mistakes[0]
-
-
-ASSIGNMENT = Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
 
 
 @dataclass
@@ -196,9 +84,8 @@ def phases_of(*drivers: Any) -> Phases:
 
 
 @pytest.fixture
-def reporter(driver: Any, cluster: SetCluster) -> _Reporter:
+def reporter(driver: Any) -> _Reporter:
     """Of a driver whose trial t0001 runs."""
-    cluster(CPU=2.0)
     driver.ask()
     return _Reporter(phases_of(driver), Slots(Resources()))
 
@@ -214,8 +101,7 @@ def result(epoch: float, value: float = 0.9, status: str = "running") -> dict[st
     return {"report": json.dumps({"epoch": epoch, "value": value, "status": status})}
 
 
-def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetCluster) -> None:
-    cluster(CPU=2.0)
+def test_trials_are_handed_out_while_there_is_room(driver: Any) -> None:
     asker = _Asker(phases_of(driver), Slots(Resources()))
     first = asker.suggest("a")
     assert first["trial"] == "t0001"
@@ -229,8 +115,7 @@ def test_trials_are_handed_out_while_there_is_room(driver: Any, cluster: SetClus
     assert asker.suggest("d") == Searcher.FINISHED
 
 
-def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver: Any, cluster: SetCluster) -> None:
-    cluster(CPU=2.0)
+def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver: Any) -> None:
     asker = _Asker(phases_of(driver), Slots(Resources()))
     asker.suggest("a")
     driver.asks = 0
@@ -239,8 +124,7 @@ def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver
     assert asker.suggest("c") == Searcher.FINISHED
 
 
-def test_a_phase_begins_when_nothing_of_the_one_before_runs(driver: Any, cluster: SetCluster) -> None:
-    cluster(CPU=2.0)
+def test_a_phase_begins_when_nothing_of_the_one_before_runs(driver: Any) -> None:
     following = FakeDriver(asks=1)
     asker = _Asker(phases_of(driver, following), Slots(Resources()))
     driver.asks = 1
@@ -253,8 +137,7 @@ def test_a_phase_begins_when_nothing_of_the_one_before_runs(driver: Any, cluster
     assert asker.suggest("d") == Searcher.FINISHED
 
 
-def test_a_trial_that_goes_on_has_a_folder_of_its_own(driver: Any, cluster: SetCluster) -> None:
-    cluster(CPU=2.0)
+def test_a_trial_that_goes_on_has_a_folder_of_its_own(driver: Any) -> None:
     asker = _Asker(phases_of(driver), Slots(Resources()))
     names = []
     for _ in range(2):
