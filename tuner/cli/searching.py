@@ -1,6 +1,5 @@
 """Proving and running a search."""
 
-import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from trainable.errors import UserError
-from tuner.cli.app import EXIT_FAILED, EXIT_MISTAKE, app
+from tuner.cli.app import EXIT_FAILED, app
 from tuner.cli.options import (
     DEFAULT_RESULTS,
-    AsJson,
     Data,
     Name,
     Offline,
@@ -211,50 +209,3 @@ def _numbers(option: str, text: str | None) -> list[float]:
         return [float(part) for part in text.split(",")] if text else []
     except ValueError:
         raise UserError(f"{option} {text!r}: must be numbers with commas between them, such as 0.25,0.5,1") from None
-
-
-@app.command()
-@overrides_space
-@reads_data
-def check(
-    space: Space,
-    data: Annotated[Path | None, typer.Option("--data", help="also prove the data, and the space against them")] = None,
-    offline: Offline = False,
-    plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
-    as_json: AsJson = False,
-    *,
-    reading: dict[str, Any],
-    overrides: dict[str, Any],
-) -> None:
-    """Find every mistake of a space (and its data) without running anything; downloads missing weights."""
-    from search_spaces.overrides import Overrides
-    from tuner.config import DataConfig, parse_options
-    from tuner.limits import prove_limits
-    from tuner.proving import prove_all
-
-    config = parse_options(DataConfig, path=data.absolute(), **reading) if data else None
-    never_trained: list[str] = []
-    try:
-        proved = prove_all(space, config, download=not offline, overrides=Overrides.model_validate(overrides))
-        never_trained = prove_limits(proved.space, len(proved.data.labels) if proved.data else 1, threads=1).never
-    except UserError as error:
-        if not as_json:
-            raise
-        print(json.dumps({"ok": False, "mistakes": error.mistakes}, indent=1))
-        raise typer.Exit(EXIT_MISTAKE) from None
-    if as_json:
-        print(json.dumps({"ok": True, "mistakes": [], "never_trained": never_trained}, indent=1))
-        return
-    found = proved.space
-    size = found.size()
-    count = "" if size is None else f", {size} combinations"
-    for line in proved.overrides:
-        print(f"override: {line}")
-    print(f"{found.name}: {len(found.axes)} axes{count}, {found.trials()} trials, {', '.join(found.backbones())}")
-    if proved.data:
-        sizes = ", ".join(f"{name} {count}" for name, count in proved.data.split_sizes.items())
-        print(f"{data}: {proved.data.inspection.layout}")
-        print(f"{proved.data.task}, {len(proved.data.labels)} labels; images: {sizes}")
-    for line in never_trained:
-        print(f"limit: {line}")
-    print("ok")
