@@ -77,6 +77,20 @@ class Reruns(Strict):
         return resplit
 
 
+class TimeLimits(Strict):
+    """Time that a search is granted when it goes on, counted from then; None: what it was granted before."""
+
+    hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def given(self) -> dict[str, float]:
+        return self.model_dump(exclude_none=True)
+
+
+AS_BEFORE = TimeLimits()
+
+
 class SearchConfig(Strict):
     """A space, data and a budget; resolved, it is written to search.yaml."""
 
@@ -89,7 +103,7 @@ class SearchConfig(Strict):
     trials: Annotated[int, Field(ge=1)] | None = None
     """None: the space's own budget"""
     hours: Annotated[float, Field(gt=0)] | None = None
-    """wall-clock limit; running trials stop at their next epoch"""
+    """wall-clock limit over all runs; running trials stop at their next epoch"""
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
     """likewise, of all trials together: hours that each has GPUs, times how many"""
     warm_start: str | None = None
@@ -118,7 +132,7 @@ class SearchConfig(Strict):
     """never download pretrained weights"""
 
 
-Options = TypeVar("Options", SearchConfig, DataConfig, Resources)
+Options = TypeVar("Options", SearchConfig, DataConfig, Resources, TimeLimits)
 
 _OPTION_NAMES = {"top_k": "top"}
 """fields whose option is called otherwise"""

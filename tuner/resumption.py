@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from search_spaces.space import Space, load_space, read_space
 from trainable.data.splits import read_splits
 from trainable.errors import UserError
 from trainable.plugins import loaded_plugins
-from tuner.config import SearchConfig
+from tuner.config import AS_BEFORE, SearchConfig, TimeLimits
 from tuner.plugins import load_plugins
 from tuner.preparation import PreparedData
 from tuner.proved import ProvedSearch, prove
@@ -48,9 +48,13 @@ class Resumption:
     proved: ProvedSearch
     changes: tuple[str, ...]
     extension: Extension | None = None
+    granted: Mapping[str, float | None] = field(default_factory=dict)
+    """limits of time that count from now on, by their fields"""
 
 
-def prove_again(store: Store, *, accept_changes: bool, extension: Extension | None = None) -> Resumption:
+def prove_again(
+    store: Store, *, accept_changes: bool, extension: Extension | None = None, limits: TimeLimits = AS_BEFORE
+) -> Resumption:
     """Prove a search that was left: everything as `prove_search`, and that space, data and code are what they were.
 
     Plugins are those in the search's folder. A space's file that is gone is no change: the search has its text.
@@ -79,6 +83,7 @@ def prove_again(store: Store, *, accept_changes: bool, extension: Extension | No
     space = read_space(now if now and in_space and accept_changes else before)
     if extension:
         config, space = _extended(config, space, extension)
+    config = config.model_copy(update=limits.given)
     proved = prove(config, space)
     changes = [*in_space, *_in_code(stored), *_in_data(store, mapping(stored.get("data")), proved.data)]
     if changes and not accept_changes:
@@ -87,7 +92,9 @@ def prove_again(store: Store, *, accept_changes: bool, extension: Extension | No
             "which records it:",
             *changes,
         )
-    return Resumption(proved, tuple(changes), extension)
+    # what is added takes time of its own, by default as much as the search was given
+    granted = {"hours": config.hours, "gpu_hours": config.gpu_hours} if extension else limits.given
+    return Resumption(proved, tuple(changes), extension, granted)
 
 
 def _extended(config: SearchConfig, space: Space, extension: Extension) -> tuple[SearchConfig, Space]:

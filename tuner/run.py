@@ -6,8 +6,8 @@ import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from trainable.errors import UserError
 from trainable.precision import require_precision
 from tuner.closing import write_report
-from tuner.config import SearchConfig
+from tuner.config import AS_BEFORE, SearchConfig, TimeLimits
 from tuner.evidence.gathering import Gatherer
 from tuner.interruption import Interruption, heeding_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
 from tuner.report.writer import OutputWriter
 from tuner.resumption import Extension, Resumption, prove_again
+from tuner.spending import NOTHING_SPENT, Spent, time_spent
 from tuner.store import Event, Store
 
 if TYPE_CHECKING:
@@ -44,11 +45,15 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
     """
     proved = prove_search(config)
-    return _searched(proved, lambda: Store.create(config.results, config.name), _begin, listeners)
+    return _searched(proved, lambda: Store.create(config.results, config.name), _begin, listeners, NOTHING_SPENT)
 
 
 def resume_search(
-    store: Store, *listeners: Listener, accept_changes: bool = False, extension: Extension | None = None
+    store: Store,
+    *listeners: Listener,
+    accept_changes: bool = False,
+    extension: Extension | None = None,
+    limits: TimeLimits = AS_BEFORE,
 ) -> Store:
     """Go on with a search that was left before its end, however that happened, or beyond its end.
 
@@ -60,34 +65,40 @@ def resume_search(
         listeners: called with every further event, in order, after it is in the log
         accept_changes: go on though space, data or code differ from what they were, and record how
         extension: what is to be tried beside what it was begun with
+        limits: time that it is granted from now on
 
     Raises:
         UserError: as `prove_again`, or another process runs it.
         KeyboardInterrupt: as `run_search`.
     """
     with store.lock():
-        again = prove_again(store, accept_changes=accept_changes, extension=extension)
-        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners)
+        again = prove_again(store, accept_changes=accept_changes, extension=extension, limits=limits)
+        spent = replace(time_spent(store.events()), **dict.fromkeys(again.granted, 0.0))
+        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners, spent)
 
 
-def _searched(proved: ProvedSearch, opened: Callable[[], Store], begin: Begin, listeners: Iterable[Listener]) -> Store:
+def _searched(
+    proved: ProvedSearch, opened: Callable[[], Store], begin: Begin, listeners: Iterable[Listener], spent: Spent
+) -> Store:
     """Run what is proved, in the folder that is there once there is something to run it on."""
     # Ray and torch take seconds to import: not before there is something to run
     from tuner.ray_backend.session import ray_session
     from tuner.ray_backend.slots import Slots
 
     config = proved.config
-    with ray_session(), _interruptible() as interrupted:  # in this order: Ray sets a SIGTERM handler of its own
+    # the lock outlives Ray, so that a search that nobody holds has no process left; and in this order, since Ray sets a
+    # SIGTERM handler of its own
+    with ExitStack() as held, ray_session(), _interruptible() as interrupted:
         slots = Slots(config.resources)
         require_precision(config.precision, "cuda" if slots.gpus else "cpu")
-        allowance = _allowance(proved, slots)
+        allowance = _allowance(proved, slots, spent)
         store = opened()
-        with store.lock():
-            gatherer = Gatherer(store)
-            with heeding_requests(store, interrupted), _followed(store, proved, gatherer, listeners):
-                begin(store, proved)
-                _run(store, proved, slots, allowance, interrupted)
-            write_report(store, proved.space, config.top_k, gatherer)
+        held.enter_context(store.lock())
+        gatherer = Gatherer(store)
+        with heeding_requests(store, interrupted), _followed(store, proved, gatherer, listeners):
+            begin(store, proved)
+            _run(store, proved, slots, allowance, interrupted)
+        write_report(store, proved.space, config.top_k, gatherer)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store
@@ -110,18 +121,18 @@ def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
     if all(event["kind"] != "search_started" for event in store.events()):  # killed in between
         _begin(store, proved)
         return
-    if again.changes or again.extension:
+    if again.changes or again.extension or again.granted:
         write_inputs(store, proved)
     extended: dict[str, Any] = {"axes": list(proved.space.axes), "space": proved.space.name} if again.extension else {}
-    store.append("search_resumed", trials=proved.trials, changes=list(again.changes), **extended)
+    store.append("search_resumed", trials=proved.trials, changes=list(again.changes), granted=again.granted, **extended)
     for change in again.changes:
         store.append("note", text=f"resumed with a change: {change}")
     if again.extension:
         store.append("note", text=f"extended: {again.extension}")
 
 
-def _allowance(proved: ProvedSearch, slots: Slots) -> Allowance:
-    """How long the search may take, from now on.
+def _allowance(proved: ProvedSearch, slots: Slots, spent: Spent) -> Allowance:
+    """How long the search may take, and what it has taken of that.
 
     Raises:
         UserError: GPU time is limited where trials have no GPU.
@@ -132,7 +143,7 @@ def _allowance(proved: ProvedSearch, slots: Slots) -> Allowance:
     gpu_hours = proved.config.gpu_hours or proved.space.budget.gpu_hours
     if gpu_hours and not slots.gpus:
         raise UserError(f"gpu_hours {gpu_hours:g}: no trial has a GPU here; limit the time with --hours")
-    return Allowance(hours, gpu_hours, slots.gpus_of) if gpu_hours else Allowance(hours)
+    return Allowance(hours, gpu_hours, slots.gpus_of, spent)
 
 
 def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance, interrupted: Interruption) -> None:

@@ -220,3 +220,31 @@ def test_the_command_goes_on_and_tells_what_is_left(left: Left, run_tuner: RunTu
     again = run_tuner("resume", store.folder)
     assert (again.code, again.out) == (2, "")
     assert "is complete" in again.err
+
+
+def test_hours_count_over_all_runs_until_more_are_given(left: Left, run_tuner: RunTuner) -> None:
+    store = left(first("trial_ended", trial="t0002"))
+    stored = store.search_yaml.read_text()
+    assert stored.count("hours: null\n") == 2
+    store.search_yaml.write_text(stored.replace("\n  hours: null\n", "\n  hours: 1.0e-9\n"))
+    assert run_tuner("resume", store.folder).code == 0
+    assert store.record().reason == "1e-09 hours are over; more: `tuner resume --hours`"
+    assert len(store.record().trials) == 2
+    refused = run_tuner("resume", store.folder, "--hours", "0")
+    assert (refused.code, refused.err.startswith("error: --hours 0.0: ")) == (2, True)
+    ran = run_tuner("resume", store.folder, "--hours", "2")
+    assert ran.code == 0, ran.err
+    assert (store.record().status, len(store.record().trials)) == ("complete", 4)
+    assert "\n  hours: 2.0\n" in store.search_yaml.read_text()
+    resumed = [event for event in store.events() if event["kind"] == "search_resumed"]
+    assert [event["granted"] for event in resumed] == [{}, {"hours": 2}]
+
+
+def test_an_extension_has_hours_of_its_own(left: Left, run_tuner: RunTuner) -> None:
+    store = left(len)
+    stored = store.search_yaml.read_text()
+    store.search_yaml.write_text(stored.replace("\n  hours: null\n", "\n  hours: 1.0\n"))
+    for more in ((), ("--hours", "3")):
+        assert run_tuner("extend", store.folder, "--trials", "+1", *more).code == 0
+    resumed = [event for event in store.events() if event["kind"] == "search_resumed"]
+    assert [event["granted"] for event in resumed] == [{"hours": h, "gpu_hours": None} for h in (1, 3)]

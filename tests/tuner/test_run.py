@@ -203,7 +203,7 @@ def test_hours_that_are_over_stop_the_search(make_config: MakeConfig) -> None:
     run_search(config)
     record = record_of(config)
     assert (record.status, record.trials) == ("stopped", ())
-    assert record.reason == "1e-09 hours are over"
+    assert record.reason == "1e-09 hours are over; more: `tuner resume --hours`"
 
 
 def test_a_search_may_run_beside_the_main_thread(make_config: MakeConfig) -> None:

@@ -23,9 +23,13 @@ from tuner.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from tuner.config import TimeLimits
     from tuner.live import Progress
     from tuner.resumption import Extension
     from tuner.store import Store
+
+MoreHours = Annotated[float | None, typer.Option(help="wall-clock limit, counted from now on")]
+MoreGpuHours = Annotated[float | None, typer.Option(help="limit of all trials' GPU time, counted from now on")]
 
 SHOWN_AT_THE_END = 4
 """rows that a search prints last; the rest is in its leaderboard.md"""
@@ -126,11 +130,15 @@ def resume(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="go on though space, data or code have changed, and record how")
     ] = False,
+    hours: MoreHours = None,
+    gpu_hours: MoreGpuHours = None,
 ) -> None:
     """Go on with a search that was interrupted, killed or out of time."""
+    from tuner.config import TimeLimits, parse_options
     from tuner.store import Store
 
-    _go_on(Store.open(name, results), accept_changes, None)
+    limits = parse_options(TimeLimits, hours=hours, gpu_hours=gpu_hours)
+    _go_on(Store.open(name, results), accept_changes, limits)
 
 
 @app.command()
@@ -144,24 +152,28 @@ def extend(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="go on though data or code have changed, and record how")
     ] = False,
+    hours: MoreHours = None,
+    gpu_hours: MoreGpuHours = None,
 ) -> None:
     """Try more in a search that has ended or was left; the table holds old and new trials."""
+    from tuner.config import TimeLimits, parse_options
     from tuner.resumption import Extension
     from tuner.store import Store
 
     if not trials.removeprefix("+").isdecimal() or not int(trials):
         raise UserError(f"--trials {trials!r}: must be a number of trials to add, such as +20")
-    _go_on(Store.open(name, results), accept_changes, Extension(int(trials), space))
+    limits = parse_options(TimeLimits, hours=hours, gpu_hours=gpu_hours)
+    _go_on(Store.open(name, results), accept_changes, limits, Extension(int(trials), space))
 
 
-def _go_on(store: "Store", accept_changes: bool, extension: "Extension | None") -> None:
+def _go_on(store: "Store", accept_changes: bool, limits: "TimeLimits", extension: "Extension | None" = None) -> None:
     """Run a search on from its log, of which progress knows."""
     from tuner.run import resume_search
 
     def run(progress: "Progress") -> "Store":
         for event in store.events():
             progress.recall(event)
-        return resume_search(store, progress.hear, accept_changes=accept_changes, extension=extension)
+        return resume_search(store, progress.hear, accept_changes=accept_changes, extension=extension, limits=limits)
 
     _watch(store.folder, run)
 

@@ -5,29 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from tuner.spending import NOTHING_SPENT, Spent
+
 
 class Allowance:
-    """Wall-clock time from now on, and GPU time of all trials together; whatever is used up first."""
+    """Wall-clock time, and GPU time of all trials together; whatever is used up first."""
 
     def __init__(
         self,
         hours: float | None = None,
         gpu_hours: float | None = None,
         gpus_of: Callable[[str], float] = lambda _: 0.0,
+        spent: Spent = NOTHING_SPENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             gpus_of: tells what a trial holds while it runs; a share of a GPU counts as that share.
+            spent: what earlier runs of the search have taken of it
             clock: seconds
         """
         self._hours = hours
         self._gpu_hours = gpu_hours
-        self._gpus_of = gpus_of
+        self.gpus_of = gpus_of
         self._clock = clock
-        self._began = clock()
+        self._began = clock() - spent.hours * 3600
         self._since: dict[str, float] = {}
-        self._gpu_seconds = 0.0
+        self._gpu_seconds = spent.gpu_hours * 3600
         """of trials that hold no GPU any more"""
 
     @property
@@ -38,9 +42,9 @@ class Allowance:
     def used_up(self) -> str:
         """What there is no more of, as the reason why a search stopped; empty while there is some of everything."""
         if self._hours is not None and self._clock() - self._began >= self._hours * 3600:
-            return f"{self._hours:g} hours are over"
+            return f"{self._hours:g} hours are over; more: `tuner resume --hours`"
         if self._gpu_hours is not None and self.gpu_hours_used >= self._gpu_hours:
-            return f"{self._gpu_hours:g} GPU hours are used"
+            return f"{self._gpu_hours:g} GPU hours are used; more: `tuner resume --gpu-hours`"
         return ""
 
     def begin(self, trial: str) -> None:
@@ -55,4 +59,4 @@ class Allowance:
 
     def _gpu_seconds_now(self, trial: str) -> float:
         """Since it began."""
-        return self._gpus_of(trial) * (self._clock() - self._since[trial])
+        return self.gpus_of(trial) * (self._clock() - self._since[trial])

@@ -86,7 +86,7 @@ class Driver:
         if epoch <= running.epoch:
             return bool(report["status"] != "running")
         running.epoch, running.best_value = epoch, value
-        self._store.append("epoch", trial, **_epoch_fields(report))
+        self._store.append("epoch", trial, gpus=self._allowance.gpus_of(trial), **_epoch_fields(report))
         self._warn(report.get("warning", ""))
         self._proposals.report(trial, report["step"], report["value"], report["node"])
         decision = self._halving.report(trial, epoch, value)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import ray
 
 from trainable.errors import UserError
+from tuner.ray_backend.session_folder import session_folder
 
 
 @contextmanager
@@ -22,27 +21,25 @@ def ray_session() -> Iterator[None]:
         UserError: no cluster answers at that address.
     """
     address = os.environ.get("RAY_ADDRESS")
-    own_files = None if address else tempfile.mkdtemp(prefix="thaw-")  # short: sockets lie in it
-    if address:
+    with ExitStack() as after_ray:
+        if address:
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            except (ConnectionError, ValueError) as error:
+                raise UserError(
+                    f"RAY_ADDRESS={address}: no Ray cluster answers there ({str(error).splitlines()[0]}); start one, "
+                    "or unset RAY_ADDRESS to search on this machine alone"
+                ) from None
+        else:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=str(after_ray.enter_context(session_folder())),
+            )
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # of trials that ended badly, too, the log tells
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError) as error:
-            raise UserError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers there ({str(error).splitlines()[0]}); start one, or "
-                "unset RAY_ADDRESS to search on this machine alone"
-            ) from None
-    else:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=own_files,
-        )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # of trials that ended badly, too, the log tells
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        if own_files:
-            shutil.rmtree(own_files, ignore_errors=True)
+            yield
+        finally:
+            ray.shutdown()

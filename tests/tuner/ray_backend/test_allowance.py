@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tuner.ray_backend.allowance import Allowance
+from tuner.spending import Spent
 
 HOUR = 3600.0
 
@@ -21,7 +22,22 @@ def test_hours_count_from_the_beginning_whatever_runs() -> None:
     now = 6.4 * HOUR
     assert allowance.used_up == ""
     now = 6.5 * HOUR
-    assert allowance.used_up == "1.5 hours are over"
+    assert allowance.used_up == "1.5 hours are over; more: `tuner resume --hours`"
+
+
+def test_what_earlier_runs_took_counts() -> None:
+    now = 5 * HOUR
+    spent = Spent(hours=1, gpu_hours=2)
+    of_wall_clock, of_gpus = (
+        Allowance(hours=1.5, clock=lambda: now, spent=spent),
+        Allowance(gpu_hours=2.5, gpus_of=lambda _: 1, clock=lambda: now, spent=spent),
+    )
+    of_gpus.begin("t0001")
+    assert not of_wall_clock.used_up
+    assert not of_gpus.used_up
+    now = 5.5 * HOUR
+    assert of_wall_clock.used_up
+    assert of_gpus.used_up
 
 
 def test_gpu_hours_are_those_of_all_trials_times_their_gpus() -> None:
@@ -37,7 +53,7 @@ def test_gpu_hours_are_those_of_all_trials_times_their_gpus() -> None:
     assert allowance.gpu_hours_used == 0.5 * (2 + 3)
     assert allowance.used_up == ""
     now = 5 * HOUR
-    assert allowance.used_up == "3 GPU hours are used"
+    assert allowance.used_up == "3 GPU hours are used; more: `tuner resume --gpu-hours`"
 
 
 def test_a_pause_uses_no_gpu() -> None:

@@ -1,0 +1,70 @@
+"""The time that a search has taken, over all its runs, as its log tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tuner.tolerant import mapping, number, text
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Of what a search was granted last."""
+
+    hours: float = 0.0
+    """of each run from its start to its last event"""
+    gpu_hours: float = 0.0
+    """of each trial from its start to its last epoch, times its GPUs"""
+
+
+NOTHING_SPENT = Spent()
+
+
+def time_spent(events: Iterable[Mapping[str, Any]]) -> Spent:
+    """What a search has taken, by its log; a run that was killed counts to the last that it told."""
+    count = _Count()
+    for event in events:
+        count.add(event)
+    return Spent(count.seconds / 3600, count.gpu_seconds / 3600)
+
+
+class _Count:
+    def __init__(self) -> None:
+        self.seconds = self.gpu_seconds = 0.0
+        self._told_at: float | None = None
+        """the run's last event; None: none runs"""
+        self._trials_at: dict[str, float] = {}
+        """trial -> its last event in this run"""
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        kind, trial, now = event.get("kind"), text(event.get("trial")), _seconds(event)
+        if now is None:
+            return
+        if kind in ("search_started", "search_resumed"):
+            self._begin_run(mapping(event.get("granted")))
+        elif self._told_at is None or kind == "retrained":  # which is told by another process
+            return
+        else:
+            self.seconds += max(0.0, now - self._told_at)  # clocks are set back
+        self._told_at = None if kind == "search_ended" else now
+        if kind == "epoch":
+            gpus = number(event.get("gpus")) or 0.0
+            self.gpu_seconds += gpus * max(0.0, now - self._trials_at.get(trial, now))
+        if trial:
+            self._trials_at[trial] = now
+
+    def _begin_run(self, granted: Mapping[str, Any]) -> None:
+        self._trials_at.clear()
+        self.seconds = 0.0 if "hours" in granted else self.seconds
+        self.gpu_seconds = 0.0 if "gpu_hours" in granted else self.gpu_seconds
+
+
+def _seconds(event: Mapping[str, Any]) -> float | None:
+    """When an event was written, seconds since 1970."""
+    try:
+        return datetime.fromisoformat(text(event.get("time"))).timestamp()
+    except ValueError:
+        return None
