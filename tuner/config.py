@@ -116,6 +116,8 @@ class SearchConfig(Strict):
     """best configs that are written to top/ and scored on test"""
     audit: Annotated[int, Field(ge=0)] = 0
     """halted trials, drawn at random, that are trained to their end: was halving safe?"""
+    max_same_failures: Annotated[int, Field(ge=0)] = 5
+    """trials that may fail with one error; one more stops the search"""
     reruns: Reruns = Reruns()
     references: tuple[str, ...] = ()
     """scores of other models that stand in the table, such as `best ML model: accuracy=0.96`"""

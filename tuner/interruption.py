@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from trainable.errors import UserError
@@ -18,12 +18,26 @@ class Interruption(threading.Event):
     """Set when a search is to stop in order, with the reason."""
 
     reason = "interrupted"
+    failed = False
+    """whether nobody asked for it: going on would come to nothing"""
+    again: tuple[str, ...] = ()
+    """trials that have failed of it, and are worth another try once it is repaired"""
 
     def interrupt(self, reason: str) -> None:
         """Ask for it, unless someone has before."""
         if not self.is_set():
             self.reason = reason
             self.set()
+
+    def fail(self, reason: str, again: Iterable[str] = ()) -> None:
+        """End the search in order, unless someone has asked for that before."""
+        if not self.is_set():
+            self.failed, self.again = True, tuple(again)
+            self.interrupt(reason)
+
+
+class SearchFailedError(Exception):
+    """A search has ended in order, all that finished being written, since going on would come to nothing."""
 
 
 @contextmanager

@@ -102,6 +102,8 @@ class TrialRecord:
     error: str | None = None
     test: Mapping[str, float] = field(default_factory=dict)
     test_reads: int = 0
+    again: bool = False
+    """whether it failed of what stopped the search, and is tried again when that goes on"""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """what its start and end said beyond the fields above, such as `weights_sha256`"""
     updated: str = ""
@@ -170,8 +172,8 @@ class TrialRecord:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the search has left it amid its training, or lost its process: it goes on when the search does."""
-        return self.status in ("running", "paused", "lost") and self.halted_at is None
+        """Whether it goes on when the search does: it was left amid its training, or failed of what is repaired now."""
+        return (self.status in ("running", "paused", "lost") or self.again) and self.halted_at is None
 
     @property
     def halted_at(self) -> int | None:

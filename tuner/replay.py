@@ -47,6 +47,7 @@ class _Trial:
     test_reads: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     updated: str = ""
+    again: bool = False
     micro_batch: int | None = None
     """what had to be changed of the config for want of memory"""
 
@@ -57,7 +58,7 @@ class _Trial:
         self.add_facts(event)
 
     def resume(self, event: Mapping[str, Any]) -> None:
-        self.status, self.error = "running", None
+        self.status, self.error, self.again = "running", None, False
         self.facts.pop("rung", None)  # where it was halted
         if "audit" in event:
             self.facts["audit"] = event["audit"]
@@ -107,6 +108,7 @@ class _Trial:
             error=self.error,
             test=self.test,
             test_reads=self.test_reads,
+            again=self.again,
             facts=dict(self.facts),
             updated=self.updated,
         )
@@ -149,6 +151,9 @@ class Replay:
             self._started = {**self._started, **{name: event[name] for name in ("axes", "space") if name in event}}
         elif kind == "search_ended":
             self._status, self._reason = text(event.get("status")) or "failed", text(event.get("reason"))
+            for id in _texts(event.get("again")):
+                if id in self._trials:
+                    self._trials[id].again = True
 
     def _add_to_trial(self, id: str, event: Mapping[str, Any]) -> None:
         kind = event.get("kind")

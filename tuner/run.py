@@ -17,10 +17,11 @@ from trainable.precision import require_precision
 from tuner.closing import write_report
 from tuner.config import AS_BEFORE, SearchConfig, TimeLimits
 from tuner.evidence.gathering import Gatherer
-from tuner.interruption import Interruption, heeding_requests
+from tuner.interruption import Interruption, SearchFailedError, heeding_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
 from tuner.report.writer import OutputWriter
 from tuner.resumption import Extension, Resumption, prove_again
+from tuner.same_failures import SameFailures
 from tuner.spending import NOTHING_SPENT, Spent, time_spent
 from tuner.store import Event, Store
 
@@ -43,6 +44,7 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
     Raises:
         UserError: a mistake in space, data or options, or a search of this name exists; nothing has been written.
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
+        SearchFailedError: it would come to nothing, such as when all trials fail alike; likewise.
     """
     proved = prove_search(config)
     return _searched(proved, lambda: Store.create(config.results, config.name), _begin, listeners, NOTHING_SPENT)
@@ -69,7 +71,7 @@ def resume_search(
 
     Raises:
         UserError: as `prove_again`, or another process runs it.
-        KeyboardInterrupt: as `run_search`.
+        KeyboardInterrupt, SearchFailedError: as `run_search`.
     """
     with store.lock():
         again = prove_again(store, accept_changes=accept_changes, extension=extension, limits=limits)
@@ -94,11 +96,13 @@ def _searched(
         allowance = _allowance(proved, slots, spent)
         store = opened()
         held.enter_context(store.lock())
-        gatherer = Gatherer(store)
-        with heeding_requests(store, interrupted), _followed(store, proved, gatherer, listeners):
+        gatherer, failures = Gatherer(store), SameFailures(config.max_same_failures, interrupted)
+        with heeding_requests(store, interrupted), _followed(store, proved, gatherer, [failures.put, *listeners]):
             begin(store, proved)
             _run(store, proved, slots, allowance, interrupted)
         write_report(store, proved.space, config.top_k, gatherer)
+    if interrupted.failed:
+        raise SearchFailedError(interrupted.reason)
     if interrupted.is_set():
         raise KeyboardInterrupt
     return store
@@ -155,7 +159,7 @@ def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance,
     try:
         run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted)
         if interrupted.is_set():
-            status, reason = "stopped", interrupted.reason
+            status, reason = "failed" if interrupted.failed else "stopped", interrupted.reason
         elif phases.cut_short:
             status, reason = "stopped", allowance.used_up
     except KeyboardInterrupt:
@@ -165,7 +169,8 @@ def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance,
         status, reason = "failed", f"{type(error).__name__}: {error}"
         raise
     finally:
-        store.append("search_ended", status=status, reason=reason)
+        again: dict[str, Any] = {"again": list(interrupted.again)} if interrupted.again else {}
+        store.append("search_ended", status=status, reason=reason, **again)
 
 
 def _new_folder(parent: Path, name: str) -> Path:

@@ -53,6 +53,9 @@ def search(
     seed: Annotated[int, typer.Option(help="keys the sampler")] = 0,
     top: Annotated[int, typer.Option("--top", help="best trials written to top/ and scored on test")] = 3,
     audit: Annotated[int, typer.Option(help="train so many halted trials on: was halving safe?")] = 0,
+    max_same_failures: Annotated[
+        int, typer.Option(help="stop when more trials than that fail with the same error")
+    ] = 5,
     repeats: Annotated[
         int | None, typer.Option(help="train the best and the baseline again with so many seeds")
     ] = None,
@@ -100,6 +103,7 @@ def search(
         seed=seed,
         top_k=top,
         audit=audit,
+        max_same_failures=max_same_failures,
         reruns={
             "repeats": repeats,
             "resplit": resplit,
@@ -196,6 +200,7 @@ def stop(
 def _watch(folder: Path, run: Callable[["Progress"], "Store"]) -> None:
     """Run a search before people's eyes; its leaderboard comes last."""
     from tuner.evidence.gathering import gather
+    from tuner.interruption import SearchFailedError
     from tuner.live import live_progress
     from tuner.report.leaderboard import to_brief_markdown
 
@@ -206,6 +211,9 @@ def _watch(folder: Path, run: Callable[["Progress"], "Store"]) -> None:
         kept = f"what finished is in {folder}; `tuner resume` goes on" if folder.exists() else "nothing had begun"
         print(f"interrupted; {kept}", file=sys.stderr)
         raise
+    except SearchFailedError as error:
+        print(f"error: {error}; once that is repaired, `tuner resume {folder.name}` goes on", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
 
     record = store.record()
     print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}", end="")

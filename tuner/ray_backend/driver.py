@@ -58,8 +58,8 @@ class Driver:
         self._warned: set[str] = set()
         self._halted: dict[str, _Trial] = {}
         """those that paused at a rung and may go on"""
-        self._crowded_out: deque[_Trial] = deque()
-        """those that wait for more memory than they had"""
+        self._put_back: deque[tuple[_Trial, str]] = deque()
+        """those that go on elsewhere, and why"""
         self._left: deque[LeftTrial] = deque()
         """those that an earlier run of the search was at"""
         self.cut_short = False
@@ -77,7 +77,7 @@ class Driver:
     def ask(self) -> Proposal | None:
         """The next trial to run, a promoted or a new one; None when there is none, until a running one ends."""
         # in this order, since a grid learns only when it is asked that it is through
-        return self._taken_up() or self._given_room() or self._promoted() or self._new() or self._promoted()
+        return self._taken_up() or self._handed_on() or self._promoted() or self._new() or self._promoted()
 
     def report(self, trial: str, report: Mapping[str, Any]) -> bool:
         """Take in an epoch; True: stop the trial here. One that goes on repeats its last report, which is ignored."""
@@ -110,12 +110,6 @@ class Driver:
         if running.decision == "pause":
             self._halted[trial] = running
 
-    def retry(self, trial: str) -> None:
-        """Take in that a trial's process died and that it will go on in another one, unless it had ended."""
-        if trial not in self.running:
-            return
-        self._store.append("trial_resumed", trial, reason="the worker process died")
-
     def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:
         """Take in that a trial ran out of memory and goes on: as it is, or from its beginning with micro-batches."""
         if trial not in self.running:
@@ -125,16 +119,16 @@ class Driver:
             facts["micro_batch"] = micro_batch
         self._store.append("trial_resumed", trial, reason="out of memory", **facts)
 
-    def crowded_out(self, trial: str) -> None:
-        """Take in that a trial ran out of memory beside others: it is to be handed out again."""
+    def put_back(self, trial: str, reason: str) -> None:
+        """Take in that a trial is to go on in another process, or with more memory, unless it has ended."""
         if trial in self.running:
-            self._crowded_out.append(self.running.pop(trial))
+            self._put_back.append((self.running.pop(trial), reason))
             self._allowance.end(trial)
 
     def pause(self) -> None:
         """Take in that nothing runs any more: what has not come to an end is paused."""
-        self.running |= {waiting.proposal.trial: waiting for waiting in self._crowded_out}
-        self._crowded_out.clear()
+        self.running |= {waiting.proposal.trial: waiting for waiting, _ in self._put_back}
+        self._put_back.clear()
         for trial in list(self.running):
             self.end(trial, "paused")
 
@@ -185,15 +179,15 @@ class Driver:
     def _stratum(self, proposal: Proposal) -> str:
         return stratum_of(proposal.config.model_dump(mode="json"), self._stratum_fields)
 
-    def _given_room(self) -> Proposal | None:
-        """A trial that ran out of memory beside others, to go on alone."""
-        while self._crowded_out:
-            waiting = self._crowded_out.popleft()
+    def _handed_on(self) -> Proposal | None:
+        """A trial that was put back, to go on from its last epoch."""
+        while self._put_back:
+            waiting, reason = self._put_back.popleft()
             trial = waiting.proposal.trial
             self.running[trial] = waiting
             if not self._out_of_time():
                 self._allowance.begin(trial)
-                self._store.append("trial_resumed", trial, reason="out of memory on a share of a GPU")
+                self._store.append("trial_resumed", trial, reason=reason)
                 return waiting.proposal
             self.end(trial, "paused")
         return None

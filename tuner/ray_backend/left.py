@@ -37,7 +37,7 @@ def past_proposals(search: SearchRecord) -> Iterator[PastProposal]:
     """A search's trials so far, as its proposals must know of them."""
     for trial in search.trials:
         values = [(epoch.step, epoch.value) for epoch in trial.epochs]
-        status = "running" if trial.status == "lost" else trial.status  # which it is again
+        status = "running" if trial.status == "lost" or trial.again else trial.status  # which it is again
         told = PastTrial(trial.id, trial.params, values, status, trial.best_value)
         draw, skipped = integer(trial.facts.get("draw")), trial.facts.get("skipped")
         yield PastProposal(

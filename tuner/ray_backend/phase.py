@@ -31,14 +31,11 @@ class Phase(Protocol):
     def end(self, trial: str, status: str, error: str | None = None, **facts: Any) -> None:
         """Take in that something has ended; a second end of the same is ignored."""
 
-    def retry(self, trial: str) -> None:
-        """Take in that a process died and that another one goes on with its work."""
-
     def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:
         """Take in that memory ran out, and that the worker goes on with less."""
 
-    def crowded_out(self, trial: str) -> None:
-        """Take in that memory ran out beside others: it is to be handed out again."""
+    def put_back(self, trial: str, reason: str) -> None:
+        """Take in that a worker is not at it any more: it is to be handed out again, to go on elsewhere."""
 
     def pause(self) -> None:
         """Take in that nothing runs any more."""

@@ -63,15 +63,14 @@ class Scoring:
             case _:
                 self._store.append("note", text=f"{trial} was not scored: {error}")
 
-    def retry(self, trial: str) -> None:
-        """Nothing is lost but time."""
-
     def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:  # noqa: ARG002
         """Scoring takes no gradients, so there is no micro-batch to make smaller."""
         raise AssertionError("a worker that scores ends instead")
 
-    def crowded_out(self, trial: str) -> None:
-        self._left.append(self.running.pop(trial).proposal)
+    def put_back(self, trial: str, reason: str) -> None:  # noqa: ARG002
+        """Nothing is lost but time."""
+        if trial in self.running:
+            self._left.append(self.running.pop(trial).proposal)
 
     def pause(self) -> None:
         """What was not scored in time stays without a score."""

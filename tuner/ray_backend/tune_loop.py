@@ -10,17 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
+from tuner.ray_backend.losses import DEATHS, OwnDeaths, loss_of
 from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.worker import TrialActor
-
-RETRIES = 1
-"""How often a trial whose process died is taken up again, from its last epoch, before it is lost."""
 
 
 class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
@@ -63,10 +62,11 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         super().__init__()
         self._phases = phases
         self._slots = slots
+        self._deaths = OwnDeaths()
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
         if "short_of_memory" in result:
-            self._need_less(trial, **json.loads(result["short_of_memory"]))
+            self._phases.current.short_of_memory(trial.config["trial"], **json.loads(result["short_of_memory"]))
             return str(TrialScheduler.CONTINUE)
         stop = self._take(trial.config["trial"], result)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
@@ -76,7 +76,7 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         name = trial.config["trial"]
         if "crowded_out" in result:
             self._slots.leave_alone(name)
-            self._phases.current.crowded_out(name)
+            self._phases.current.put_back(name, "out of memory on a share of a GPU")
             return
         if "ended" in result:
             ending = json.loads(result["ended"])
@@ -88,10 +88,12 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         """The actor died: its process was killed, its node is gone, or it could not be started."""
-        if trial.status == trial.ERROR:  # Tune says so of a trial that it will start again
-            self._phases.current.retry(trial.config["trial"])
-            return
-        self._phases.current.end(trial.config["trial"], "lost", _cause_of_death(trial.get_pickled_error()))
+        name, loss = trial.config["trial"], loss_of(_error_of(trial))
+        if loss.own and self._deaths.died(name):
+            told = f"{loss.reason}, {DEATHS} times in a row without an epoch in between"
+            self._phases.current.end(name, "lost", told)
+        else:
+            self._phases.current.put_back(name, loss.reason)
 
     def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         self._phases.current.end(trial.config["trial"], "paused")
@@ -101,25 +103,17 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             return False
         report, proposal = json.loads(result["report"]), self._phases.current.running[name].proposal
         self._slots.learn(proposal, report)
+        self._deaths.reported(name, report.get("epoch", 0))
         return self._phases.current.report(name, report)
-
-    def _need_less(self, trial: Any, micro_batch: int | None, **facts: Any) -> None:
-        """A trial ran out of memory and goes on; a process that takes it up again must do so as this one does."""
-        self._phases.current.short_of_memory(trial.config["trial"], micro_batch, **facts)
-        if micro_batch is not None:
-            smaller = {**trial.config["config"], "micro_batch": micro_batch}
-            trial.set_config({**trial.config, "config": smaller})
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing, as for the searcher."""
 
 
-def _cause_of_death(error: Exception | None) -> str:
-    """A line; Ray tells of an actor that could not be started by the last line of a long text."""
-    told = [line.strip() for line in str(error or "").splitlines()]
-    if "creation task" in told[0] if told else False:
-        return f"the worker process could not start: {told[-1]}"
-    return "the worker process died"
+def _error_of(trial: Any) -> Exception | None:
+    """What Tune was told of a trial's actor; it keeps that in a file of its own until it copies it to the results."""
+    file = trial.pickled_error_file
+    return ray.cloudpickle.loads(Path(file).read_bytes()) if file else None
 
 
 class _Silent(tune.ProgressReporter):  # type: ignore[misc]  # Ray is untyped
@@ -186,7 +180,7 @@ def run_phases(
             verbose=0,
             progress_reporter=_Silent(),
             raise_on_failed_trial=False,
-            max_failures=RETRIES,
+            max_failures=0,  # a trial whose process is gone is put back, and may be given another place
             log_to_file=False,
         )
     finally:

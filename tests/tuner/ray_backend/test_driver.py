@@ -255,8 +255,10 @@ def test_a_trial_whose_process_died_goes_on(make_driver: MakeDriver, store: Stor
     driver = make_driver()
     trial = asked(driver)
     driver.report(trial, report(1, 0.5))
-    driver.retry(trial)
-    assert kinds(store)[-1] == ("trial_resumed", trial)
+    driver.put_back(trial, "its node died")
+    assert asked(driver) == trial
+    last = list(store.events())[-1]
+    assert (last["kind"], last["trial"], last["reason"]) == ("trial_resumed", trial, "its node died")
     driver.report(trial, report(2, 0.75, status="complete"))
     driver.end(trial, "complete")
     record = replay(store.events()).trials[0]
@@ -269,7 +271,8 @@ def test_a_report_is_taken_in_once(make_driver: MakeDriver, store: Store, sample
     trial = asked(driver)
     for epoch in (0.25, 0.25, 0.5, 0.25, 1, 0.5):  # Tune may tell the last one twice
         driver.report(trial, report(epoch, 0.5))
-    driver.retry(trial)
+    driver.put_back(trial, "the worker process died")
+    driver.ask()
     for epoch in (1, 2):  # and a trial that goes on repeats its last one
         driver.report(trial, report(epoch, 0.5))
     assert [event["epoch"] for event in store.events() if event["kind"] == "epoch"] == [0.25, 0.5, 1, 2]
@@ -305,24 +308,24 @@ def test_a_promoted_trial_keeps_its_micro_batch(make_driver: MakeDriver) -> None
     assert (promoted.trial, promoted.config.micro_batch) == (trial, 6)
 
 
-def test_a_trial_that_was_crowded_out_is_handed_out_again_before_others(make_driver: MakeDriver, store: Store) -> None:
+def test_a_trial_that_was_put_back_is_handed_out_again_before_others(make_driver: MakeDriver, store: Store) -> None:
     driver = make_driver(trials=3)
     first, second = asked(driver), asked(driver)
     driver.report(second, report(1, 0.5))
-    driver.crowded_out(second)
+    driver.put_back(second, "out of memory")
     assert set(driver.running) == {first}
     assert asked(driver) == second
     assert kinds(store)[-1] == ("trial_resumed", second)
-    driver.crowded_out(second)
+    driver.put_back(second, "out of memory")
     driver.pause()
     assert not driver.running
     assert [trial.status for trial in replay(store.events()).trials] == ["paused", "paused"]
 
 
-def test_a_trial_that_was_crowded_out_is_paused_when_the_time_is_over(make_driver: MakeDriver, store: Store) -> None:
+def test_a_trial_that_was_put_back_is_paused_when_the_time_is_over(make_driver: MakeDriver, store: Store) -> None:
     now = 0.0
     driver = make_driver(allowance=Allowance(hours=1, clock=lambda: now))
-    driver.crowded_out(asked(driver))
+    driver.put_back(asked(driver), "out of memory")
     now = 4000.0
     assert driver.ask() is None
     assert driver.cut_short
@@ -333,7 +336,7 @@ def test_a_trial_that_has_ended_does_not_go_on(make_driver: MakeDriver, store: S
     driver = make_driver()
     trial = asked(driver)
     driver.end(trial, "complete")
-    driver.retry(trial)
+    driver.put_back(trial, "the worker process died")
     assert kinds(store)[-1] == ("trial_ended", trial)
 
 

@@ -69,9 +69,9 @@ def test_what_could_not_be_scored_leaves_a_note(scoring: Scoring, store: Store) 
     ]
 
 
-def test_what_is_crowded_out_is_handed_out_again(scoring: Scoring) -> None:
+def test_what_is_put_back_is_handed_out_again(scoring: Scoring) -> None:
     asked(scoring)
-    scoring.crowded_out("majority")
+    scoring.put_back("majority", "the worker process died")
     assert asked(scoring) == ["majority"]
 
 

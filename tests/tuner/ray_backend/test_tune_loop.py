@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
+from ray.exceptions import ActorDiedError, NodeDiedError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -50,7 +52,7 @@ class FakeDriver:
             return None
         self.asks -= 1
         trial = f"t{len(self.running) + 1:04}"
-        found = proposal(trial)
+        found = Proposal(trial, parse_config({"backbone": "resnet18"}), ASSIGNMENT)
         self.running[trial] = SimpleNamespace(proposal=found)
         return found
 
@@ -61,14 +63,11 @@ class FakeDriver:
     def end(self, trial: str, status: str, error: str | None = None, **facts: str) -> None:
         self.told.append(("end", trial, status, error, *facts))
 
-    def retry(self, trial: str) -> None:
-        self.told.append(("retry", trial))
-
     def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:
         self.told.append(("short_of_memory", trial, micro_batch, facts))
 
-    def crowded_out(self, trial: str) -> None:
-        self.told.append(("crowded_out", trial))
+    def put_back(self, trial: str, reason: str) -> None:
+        self.told.append(("put_back", trial, reason))
 
     def stopped_early(self, trial: str) -> str:  # noqa: ARG002
         return "pruned"
@@ -90,11 +89,21 @@ def reporter(driver: Any) -> _Reporter:
     return _Reporter(phases_of(driver), Slots(Resources()))
 
 
-def tune_trial(error: Exception | None = None) -> Any:
+@pytest.fixture
+def dead(tmp_path: Path) -> Callable[[Exception | None], Any]:
+    """dead(error): Tune's own object, of an actor that ended with this error."""
+
+    def of(error: Exception | None) -> Any:
+        file = tmp_path / "error.pkl"
+        file.write_bytes(ray.cloudpickle.dumps(error))
+        return SimpleNamespace(config={"trial": "t0001"}, pickled_error_file=str(file) if error else None)
+
+    return of
+
+
+def tune_trial() -> Any:
     """Tune's own object, as far as it is used."""
-    return SimpleNamespace(
-        config={"trial": "t0001", "run": 1}, get_pickled_error=lambda: error, ERROR="ERROR", status="RUNNING"
-    )
+    return SimpleNamespace(config={"trial": "t0001", "run": 1})
 
 
 def result(epoch: float, value: float = 0.9, status: str = "running") -> dict[str, Any]:
@@ -164,45 +173,40 @@ def test_a_trial_may_end_itself(driver: Any, reporter: _Reporter) -> None:
     assert driver.told == [("end", "t0001", "failed", "no disk", "traceback")]
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (None, "the worker process died"),
-        (RuntimeError("The actor died unexpectedly.\nmore"), "the worker process died"),
-        (
-            RuntimeError("The actor died because of an error raised in its creation task, x\nNo module named 'tuner'"),
-            "the worker process could not start: No module named 'tuner'",
-        ),
-    ],
-)
-def test_a_dead_worker_loses_its_trial(error: Exception | None, reason: str, driver: Any, reporter: _Reporter) -> None:
-    reporter.on_trial_error(None, tune_trial(error))
-    assert driver.told == [("end", "t0001", "lost", reason)]
+def test_a_trial_goes_on_after_a_death_of_its_own_until_there_are_too_many_in_a_row(
+    driver: Any, reporter: _Reporter, dead: Callable[[Exception | None], Any]
+) -> None:
+    lost = ("end", "t0001", "lost", "the worker process died, 3 times in a row without an epoch in between")
+    again = ("put_back", "t0001", "the worker process died")
+    reporter.on_trial_error(None, dead(None))
+    reporter.on_trial_error(None, dead(ActorDiedError()))
+    reporter.on_trial_result(None, tune_trial(), result(1))
+    for _ in range(3):
+        reporter.on_trial_error(None, dead(ActorDiedError()))
+    assert driver.told == [again, again, ("report", "t0001", 1), again, again, lost]
 
 
-def test_a_dead_worker_s_trial_is_taken_up_again(driver: Any, reporter: _Reporter) -> None:
-    trial = tune_trial()
-    trial.status = trial.ERROR  # what Tune makes of it before it queues it again
-    reporter.on_trial_error(None, trial)
-    assert driver.told == [("retry", "t0001")]
+def test_a_node_that_is_gone_never_loses_a_trial(
+    driver: Any, reporter: _Reporter, dead: Callable[[Exception | None], Any]
+) -> None:
+    for _ in range(20):
+        reporter.on_trial_error(None, dead(NodeDiedError("the node died")))
+    assert driver.told == [("put_back", "t0001", "its node died")] * 20
 
 
-def test_a_process_that_takes_up_a_trial_again_passes_as_few_images_at_once(driver: Any, reporter: _Reporter) -> None:
-    trial = tune_trial()
-    trial.config["config"] = {"batch_size": 12, "micro_batch": None}
-    trial.set_config = lambda config: setattr(trial, "config", config)
+def test_a_trial_that_is_short_of_memory_goes_on_with_less(driver: Any, reporter: _Reporter) -> None:
     for less in ({"micro_batch": None}, {"micro_batch": 6, "trains_batch_norm": True}):
-        assert reporter.on_trial_result(None, trial, {"short_of_memory": json.dumps(less)}) == TrialScheduler.CONTINUE
+        short = {"short_of_memory": json.dumps(less)}
+        assert reporter.on_trial_result(None, tune_trial(), short) == TrialScheduler.CONTINUE
     assert driver.told == [
         ("short_of_memory", "t0001", None, {}),
         ("short_of_memory", "t0001", 6, {"trains_batch_norm": True}),
     ]
-    assert trial.config["config"] == {"batch_size": 12, "micro_batch": 6}
 
 
 def test_a_trial_that_was_short_of_memory_on_its_share_has_not_ended(driver: Any, reporter: _Reporter) -> None:
     reporter.on_trial_complete(None, tune_trial(), {"crowded_out": True, "done": True})
-    assert driver.told == [("crowded_out", "t0001")]
+    assert driver.told == [("put_back", "t0001", "out of memory on a share of a GPU")]
 
 
 def test_an_interruption_stops_all() -> None:

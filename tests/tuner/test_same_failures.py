@@ -1,0 +1,75 @@
+"""When a search stops because its trials fail alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.interruption import Interruption
+from tuner.same_failures import SameFailures, kind_of_error
+
+
+def ended(trial: str, error: str | None, status: str = "failed") -> dict[str, Any]:
+    return {"kind": "trial_ended", "trial": trial, "status": status, "error": error}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("FileNotFoundError: /data/a/001.png", "FileNotFoundError: /data/b/17.png"),
+        ("OSError: [Errno 5] 'x/y.npz'", "OSError: [Errno 5] 'x/z-2.npz'"),
+        ("out of memory: tried to allocate 2.50 GiB", "out of memory: tried to allocate 1e-3 GiB"),
+        ("checkpoints of t0004 are gone", "checkpoints of t0012 are gone"),
+        ("bad address 0xdeadbeef", "bad address 0x12"),
+    ],
+)
+def test_errors_are_alike_whatever_trial_file_or_number_they_name(one: str, other: str) -> None:
+    assert kind_of_error(one) == kind_of_error(other)
+
+
+def test_errors_of_two_kinds_are_told_apart() -> None:
+    assert kind_of_error("KeyError: 'red'") != kind_of_error("KeyError: 'blue'")
+    assert kind_of_error("OSError: /a/b") != kind_of_error("ValueError: /a/b")
+
+
+@given(limit=st.integers(0, 6), failing=st.integers(1, 12))
+def test_one_more_than_the_limit_stops_the_search(limit: int, failing: int) -> None:
+    interrupted = Interruption()
+    failures = SameFailures(limit, interrupted)
+    names = [f"t{number:04}" for number in range(2, 2 + failing)]
+    for number, trial in enumerate(names):
+        failures.put(ended(trial, f"no space left in /tmp/{trial}: {number} GiB"))
+        failures.put(ended(trial + "x", "something else of " + chr(97 + number)))
+        assert interrupted.is_set() == (number + 1 > limit)
+    if failing > limit:
+        assert interrupted.failed
+        assert interrupted.again == tuple(names[: limit + 1])
+        assert interrupted.reason.startswith(
+            f"{limit + 1} trials have failed with the same error: no space left in /tmp/"
+        )
+
+
+def test_the_baseline_is_enough() -> None:
+    interrupted = Interruption()
+    SameFailures(5, interrupted).put(ended("t0001", "the worker process died", status="lost"))
+    assert (interrupted.failed, interrupted.again) == (True, ("t0001",))
+    assert interrupted.reason == "the baseline, which all is held against, has failed: the worker process died"
+
+
+def test_other_ends_are_no_failures() -> None:
+    interrupted = Interruption()
+    failures = SameFailures(0, interrupted)
+    for status, error in (("complete", None), ("pruned", "diverged"), ("paused", None), ("early_stopped", None)):
+        failures.put(ended("t0001", error, status))
+    failures.put({"kind": "epoch", "trial": "t0001"})
+    assert not interrupted.is_set()
+
+
+def test_whoever_stopped_the_search_first_is_its_reason() -> None:
+    interrupted = Interruption()
+    interrupted.interrupt("stopped by `tuner stop`")
+    SameFailures(0, interrupted).put(ended("t0002", "no disk"))
+    assert (interrupted.failed, interrupted.reason) == (False, "stopped by `tuner stop`")
