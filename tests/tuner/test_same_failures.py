@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_searches import MakeSpace, RunTuner
 
+from trainable.train import train_trial
 from tuner.interruption import Interruption
+from tuner.ray_backend import worker
 from tuner.same_failures import SameFailures, kind_of_error
+from tuner.store import Store
 
 
 def ended(trial: str, error: str | None, status: str = "failed") -> dict[str, Any]:
@@ -73,3 +79,49 @@ def test_whoever_stopped_the_search_first_is_its_reason() -> None:
     interrupted.interrupt("stopped by `tuner stop`")
     SameFailures(0, interrupted).put(ended("t0002", "no disk"))
     assert (interrupted.failed, interrupted.reason) == (False, "stopped by `tuner stop`")
+
+
+def failing(trials: Collection[str]) -> Callable[..., Any]:
+    """Training that fails for some trials."""
+
+    def train(job: Any, *given: Any, **options: Any) -> Any:
+        trial = job.files.predictions.stem
+        if trial in trials:
+            raise OSError(f"/mnt/images/{trial}.png: no such device")
+        return train_trial(job, *given, **options)
+
+    return train
+
+
+@pytest.mark.usefixtures("_without_ray")
+@pytest.mark.parametrize(
+    ("broken", "statuses", "reason"),
+    [
+        (["t0001"], ["failed"], "the baseline, which all is held against, has failed: OSError: "),
+        (["t0002", "t0003"], ["complete", "failed", "failed"], "2 trials have failed with the same error: OSError: "),
+    ],
+)
+def test_a_search_that_failed_goes_on_once_it_is_repaired_with_those_that_had_failed(
+    broken: list[str],
+    statuses: list[str],
+    reason: str,
+    make_space: MakeSpace,
+    labels_csv: Path,
+    tmp_path: Path,
+    run_tuner: RunTuner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = ["--data", labels_csv, "--results", tmp_path, "--name", "broken", "--trials", 4, "--max-same-failures", 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "train_trial", failing(broken))
+        ran = run_tuner("search", make_space(), *given)
+    assert ran.code == 1
+    assert ran.err.startswith(f"error: {reason}")
+    assert ran.err.endswith("; once that is repaired, `tuner resume broken` goes on\n")
+    store = Store(tmp_path / "broken")
+    search = store.record()
+    assert (search.status, [trial.status for trial in search.trials]) == ("failed", statuses)
+    assert search.reason.startswith(reason)
+    assert run_tuner("resume", "broken", "--results", tmp_path).code == 0
+    search = store.record()
+    assert (search.status, [trial.status for trial in search.trials]) == ("complete", ["complete"] * 4)
