@@ -13,8 +13,8 @@ from tuner.cli.app import EXIT_MISTAKE, app
 from tuner.cli.options import AsJson, Offline, Plugins, overrides_space, reads_data
 
 if TYPE_CHECKING:
-    from tuner.cluster.checked import CheckedCluster
     from tuner.config import DataConfig
+    from tuner.proved_cluster import ProvedCluster
     from tuner.proving import Proved
 
 
@@ -40,8 +40,8 @@ def check(
     overrides: dict[str, Any],
 ) -> None:
     """Find every mistake of a space, its data and a cluster without running anything; downloads missing weights."""
-    from tuner.cluster.checked import check_cluster
     from tuner.config import DataConfig, Resources, parse_options
+    from tuner.proved_cluster import prove_cluster
 
     if space is None and cluster is None:
         raise UserError("nothing to check: give a space, --cluster FILE, or both")
@@ -51,7 +51,7 @@ def check(
     nodes = proved = None
     never_trained: list[str] = []
     with _collected(mistakes):
-        nodes = check_cluster(cluster, asked.cpus_per_trial, asked.gpus_per_trial) if cluster else None
+        nodes = prove_cluster(cluster, asked.cpus_per_trial, asked.gpus_per_trial) if cluster else None
     with _collected(mistakes):
         if space is not None:
             proved, never_trained = _prove(space, config, overrides, offline)
@@ -87,7 +87,7 @@ def _prove(
     return proved, prove_limits(proved.space, labels, threads=1).never
 
 
-def _told_cluster(found: "CheckedCluster | None") -> Iterator[str]:
+def _told_cluster(found: "ProvedCluster | None") -> Iterator[str]:
     if found is None:
         return
     nodes = found.cluster

@@ -1,11 +1,12 @@
-"""What a cloud tells a machine about its own end, over the metadata service that only the machine itself reaches."""
+"""What a cloud tells a machine about its own end."""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -26,15 +27,15 @@ class Cloud(Protocol):
 
 
 class Aws:
-    """Spot instances, by version 2 of the service: two minutes beforehand, about.
+    """Spot instances, by version 2 of the service, about two minutes beforehand.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
     """
 
     _TOKEN_SECONDS = 6 * 3600
 
-    def __init__(self, base: str = "http://169.254.169.254") -> None:
-        self._base = base
+    def __init__(self) -> None:
+        self._base = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254").rstrip("/")
         self._token: str | None = None
 
     def end(self) -> datetime | None:
@@ -62,8 +63,8 @@ class Gcp:
 
     _WARNING = timedelta(seconds=30)
 
-    def __init__(self, base: str = "http://metadata.google.internal") -> None:
-        self._base = base
+    def __init__(self) -> None:
+        self._base = f"http://{os.environ.get('GCE_METADATA_HOST', 'metadata.google.internal')}"
 
     def end(self) -> datetime | None:
         """As `Cloud.end`."""
@@ -71,7 +72,20 @@ class Gcp:
         return datetime.now(UTC) + self._WARNING if told.strip() == "TRUE" else None
 
 
-CLOUDS: Mapping[str, type[Aws] | type[Gcp]] = {"aws": Aws, "gcp": Gcp}
+class Kubernetes:
+    """A pod that has been told to end, which is when Kubernetes calls this.
+
+    https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/
+    """
+
+    _GRACE = timedelta(seconds=30)
+
+    def end(self) -> datetime | None:
+        """As `Cloud.end`."""
+        return datetime.now(UTC) + self._GRACE
+
+
+CLOUDS: Mapping[str, Callable[[], Cloud]] = {"aws": Aws, "gcp": Gcp, "kubernetes": Kubernetes}
 
 
 def _ask(url: str, headers: Mapping[str, str], method: str = "GET") -> str:

@@ -1,4 +1,4 @@
-"""Drains this node when its cloud announces that it will take it away: python -m tuner.cluster.notices aws|gcp
+"""Drains this node when its cloud announces that it will take it away: python -m tuner.cluster.notices CLOUD
 
 A drained node gets no new trials, and a trial that it loses counts as moved, not as failed. Runs beside Ray on every
 worker, and ends once the node is drained.
@@ -104,14 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Watch until this machine's end is announced, and drain it. 0: drained, or another process watches; 1: not."""
     parser = argparse.ArgumentParser(prog="python -m tuner.cluster.notices", description=__doc__)
     parser.add_argument("cloud", choices=CLOUDS)
-    parser.add_argument("--metadata", metavar="URL", help="where the metadata service is; default: the cloud's own")
     parser.add_argument("--lock", type=Path, default=Path(tempfile.gettempdir()) / "thaw-notices.lock")
     given = parser.parse_args(arguments)
-    kind = CLOUDS[given.cloud]
     try:
         with FileLock(given.lock, timeout=0):
             _log(f"watching for notices of {given.cloud}")
-            end = await_notice(kind(given.metadata) if given.metadata else kind())
+            end = await_notice(CLOUDS[given.cloud]())
             _log(f"this machine will be taken away at {end:%H:%M:%S}")
             return 0 if drain(end) else 1
     except Timeout:

@@ -33,7 +33,7 @@ class Service:
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     found = Service()
 
     class Handler(BaseHTTPRequestHandler):
@@ -52,6 +52,8 @@ def service() -> Iterator[Service]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found.url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", found.url)
+    monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield found
@@ -118,7 +120,7 @@ def calls(folder: Path) -> list[str]:
 
 def test_no_notice_is_none(service: Service) -> None:
     play_aws(service, lambda: (404, ""))
-    cloud = Aws(service.url)
+    cloud = Aws()
     assert cloud.end() is None
     assert cloud.end() is None
     assert service.asked.count(TOKEN) == 1
@@ -126,20 +128,21 @@ def test_no_notice_is_none(service: Service) -> None:
 
 def test_an_expired_token_is_replaced(service: Service) -> None:
     play_aws(service, in_two_minutes, tokens=("old", "new"))
-    end = await_notice(Aws(service.url), sleep=lambda _: None)
+    end = await_notice(Aws(), sleep=lambda _: None)
     assert timedelta(seconds=100) < end - datetime.now(UTC) <= timedelta(seconds=119)
 
 
 def test_hiccups_of_the_service_are_sat_out(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     answers = iter([(500, ""), (200, "half a not"), (200, '{"action": "stop"}'), (404, ""), in_two_minutes()])
     play_aws(service, lambda: next(answers), tokens=("t1", "t1", "t1", "t1"))
-    assert await_notice(Aws(service.url), sleep=lambda _: None)
+    assert await_notice(Aws(), sleep=lambda _: None)
     assert capsys.readouterr().out.count("cannot be asked, trying on") == 1
 
 
 def test_a_service_that_is_not_there_is_asked_again(service: Service) -> None:
     play_aws(service, in_two_minutes)
-    cloud = Aws("http://127.0.0.1:1")
+    cloud = Aws()
+    cloud._base = "http://127.0.0.1:1"
     waits: list[float] = []
 
     def appear(seconds: float) -> None:
@@ -157,7 +160,7 @@ def test_google_says_that_it_is_preempting(service: Service) -> None:
         return (200, next(state)) if headers.get("Metadata-Flavor") == "Google" else (403, "")
 
     service.answers["GET", "/computeMetadata/v1/instance/preempted"] = preempted
-    cloud = Gcp(service.url)
+    cloud = Gcp()
     assert cloud.end() is None
     assert cloud.end() is not None
 
@@ -165,7 +168,7 @@ def test_google_says_that_it_is_preempting(service: Service) -> None:
 def test_a_notice_drains_the_node_of_this_machine_once(service: Service, stub_ray: Path, tmp_path: Path) -> None:
     play_aws(service, in_two_minutes)
     with raylet():
-        assert main(["aws", "--metadata", service.url, "--lock", str(tmp_path / "lock")]) == 0
+        assert main(["aws", "--lock", str(tmp_path / "lock")]) == 0
     (call,) = calls(stub_ray)
     start, _, seconds = call.rpartition(" ")
     assert start == (
@@ -189,7 +192,13 @@ def test_trying_ends_with_the_machine(stub_ray: Path) -> None:
         assert not drain(datetime.now(UTC), sleep=lambda _: None)
 
 
+def test_a_pod_that_is_told_to_end_drains_its_node(stub_ray: Path, tmp_path: Path) -> None:
+    with raylet():
+        assert main(["kubernetes", "--lock", str(tmp_path / "lock")]) == 0
+    assert len(calls(stub_ray)) == 1
+
+
 def test_a_second_watcher_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FileLock(tmp_path / "lock"):
-        assert main(["aws", "--metadata", "http://127.0.0.1:1", "--lock", str(tmp_path / "lock")]) == 0
+        assert main(["aws", "--lock", str(tmp_path / "lock")]) == 0
     assert "another process watches here already" in capsys.readouterr().out

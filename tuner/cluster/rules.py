@@ -1,0 +1,80 @@
+"""Mistakes in a file for `ray up` that Ray finds late, or never."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tuner.cluster.findings import Finding, misspelt
+
+_PROVIDERS = ("aws", "gcp", "azure", "local", "aliyun", "vsphere", "spark", "external", "readonly")
+_PROVIDER_FIELDS = (
+    "availability_zone",
+    "aws_credentials",
+    "cache_stopped_nodes",
+    "cloudwatch",
+    "coordinator_address",
+    "disable_launch_config_check",
+    "disable_node_updaters",
+    "gcp_credentials",
+    "head_ip",
+    "module",
+    "project_id",
+    "region",
+    "security_group",
+    "tags",
+    "type",
+    "use_internal_ips",
+    "worker_ips",
+)
+"""of the providers that files ship for; Ray takes any name without a word"""
+
+
+def rule_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Mistakes in a file that keeps Ray's schema."""
+    provider = config["provider"]
+    yield from misspelt(("provider",), provider, _PROVIDER_FIELDS)
+    yield from misspelt(("provider", "type"), [provider["type"]], _PROVIDERS)
+    yield from _OF_PROVIDER.get(provider["type"], _of_nodes)(config)
+    yield from _mounts(config)
+
+
+def _of_nodes(config: Mapping[str, Any]) -> Iterator[Finding]:
+    most = config.get("max_workers")
+    for name, kind in config.get("available_node_types", {}).items():
+        path = ("available_node_types", name)
+        least, own = kind.get("min_workers", 0), kind.get("max_workers")
+        if own is not None and least > own:
+            yield (*path, "min_workers"), f"{least} is more than max_workers: {own}"
+        if own is None and most is not None and least > most and name != config.get("head_node_type"):
+            yield (*path, "min_workers"), f"{least} is more than the cluster's max_workers: {most}"
+
+
+def _of_google(config: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _of_nodes(config)
+    if not config["provider"].get("project_id"):
+        yield ("provider",), "needs project_id: the project that pays"
+
+
+def _of_hosts(config: Mapping[str, Any]) -> Iterator[Finding]:
+    for field in ("available_node_types", "head_node_type", "head_node", "worker_nodes"):
+        if config.get(field):
+            yield (field,), "is not for hosts that are there (provider: local); leave it out"
+    provider = config["provider"]
+    if "coordinator_address" in provider:
+        return
+    yield from (((("provider",)), f"needs {field}") for field in ("head_ip", "worker_ips") if not provider.get(field))
+    least = config.get("min_workers")
+    if least is not None and least < len(provider.get("worker_ips") or ()):
+        yield ("min_workers",), f"{least}: Ray starts no host of this kind by need; leave it out, for all worker_ips"
+
+
+_OF_PROVIDER: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Finding]]] = {"gcp": _of_google, "local": _of_hosts}
+
+
+def _mounts(config: Mapping[str, Any]) -> Iterator[Finding]:
+    for remote, local in config.get("file_mounts", {}).items():
+        if not Path(str(local)).expanduser().exists():
+            here = Path.cwd()
+            yield ("file_mounts", remote), f"{local!r} is not there, seen from {here}, where `ray up` would run"
