@@ -119,9 +119,12 @@ class RunningSearch:
             time.sleep(0.2)
 
 
-def start_search(space: Path, data: Path, results: Path, name: str, *options: object) -> RunningSearch:
+def start_search(
+    space: Path, data: Path, results: Path, name: str, *options: object, **environment: str
+) -> RunningSearch:
     """`tuner search` on its way; stdout and stderr are no terminals."""
-    return _start(results / name, "search", space, "--data", data, "--results", results, "--name", name, *options)
+    where = ("--data", data, "--results", results, "--name", name)
+    return _start(results / name, "search", space, *where, *options, **environment)
 
 
 def start_resuming(folder: Path, *options: object) -> RunningSearch:
@@ -129,11 +132,12 @@ def start_resuming(folder: Path, *options: object) -> RunningSearch:
     return _start(folder, "resume", folder, *options)
 
 
-def _start(folder: Path, *arguments: object) -> RunningSearch:
+def _start(folder: Path, *arguments: object, **environment: str) -> RunningSearch:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner.cli", *map(str, arguments)],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))},
+        env=inherited | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
