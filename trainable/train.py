@@ -130,9 +130,9 @@ def train_trial(
     """Train a trial, giving a report each time it is scored; whoever iterates may stop at any of them.
 
     The state at a report, which is part of it, is in `job.files` before that report is given where it is the last one
-    or of a rung, or the last writing is long ago; else when the iterator is closed. Stopped anywhere, `resume=True`
-    gives the last saved report again, since its reader may be gone, and then what an uninterrupted run would have
-    given.
+    or of a rung, or where more than `job.save_every_seconds` could be lost with the next one; else when the iterator is
+    closed. Stopped anywhere, `resume=True` gives the last saved report again, since its reader may be gone, and then
+    what an uninterrupted run would have given.
 
     Raises:
         DivergedError: the loss became NaN or infinite.
@@ -153,8 +153,9 @@ def train_trial(
             began = time.perf_counter()
             lr, losses = run.learn()
             evaluation = run.evaluate()
-            report = run.report(lr, losses, evaluation, seconds=time.perf_counter() - began)
-            run.save_if_due(report)
+            seconds = time.perf_counter() - began
+            report = run.report(lr, losses, evaluation, seconds=seconds)
+            run.save_if_due(report, next_seconds=seconds)
             yield report
     except GeneratorExit:  # nobody wants the next report: the state is that of the last one
         run.save()
@@ -281,13 +282,17 @@ class _Run:
             warning=self.learner.counts.warning,
         )
 
-    def save_if_due(self, report: EpochReport) -> None:
-        """Save before this report is given, or hold in memory what the next step of training would change."""
+    def save_if_due(self, report: EpochReport, *, next_seconds: float) -> None:
+        """Save before this report is given, or hold in memory what the next step of training would change.
+
+        Args:
+            next_seconds: that the next step is expected to take
+        """
         self._unsaved = report
         # three times a tenth of an epoch is a little more than 0.3
         at_rung = any(self._saved_epoch < rung <= self.epoch + 1e-9 for rung in self.job.rungs)
-        long_ago = time.monotonic() - self._saved_at >= self.job.save_every_seconds
-        if report.status != "running" or at_rung or long_ago:
+        too_much = time.monotonic() - self._saved_at + next_seconds > self.job.save_every_seconds
+        if report.status != "running" or at_rung or too_much:
             self.save()
         elif self._unwritten_best and self.best["epoch"] == self.epoch:
             self._unwritten_best = self._unwritten_best.held()

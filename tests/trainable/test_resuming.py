@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from small_data import small_dataset
 from small_trials import CPU, equal_states, job_of, model_of, numbers, reports_of, small_config
 
 import trainable.learner
+from trainable import train
 from trainable.checkpoint import load_checkpoint
 from trainable.classifier import Classifier, build_classifier
 from trainable.config import TrialConfig
 from trainable.errors import UserError
+from trainable.evaluation import Evaluation
 from trainable.freezing import blocks_to_freeze
 from trainable.learner import Learner
 from trainable.stages import next_epoch, stage_of
@@ -251,3 +254,25 @@ def test_a_trial_that_fails_leaves_its_best_epoch(tmp_path: Path, monkeypatch: p
     assert load_checkpoint(job.files.best)["epoch"] == best
     assert job.files.predictions.exists()
     assert not job.files.last.exists()  # the weights are those of no report
+
+
+@pytest.mark.parametrize(("epoch_seconds", "saved_at"), [(5, [4, 6]), (9, [2, 4, 6]), (15, [1, 2, 3, 4, 5, 6])])
+def test_a_kill_costs_no_more_than_twenty_seconds_or_an_epoch(
+    epoch_seconds: float, saved_at: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def evaluate(run: train._Run) -> Evaluation:
+        nonlocal now
+        now += epoch_seconds
+        return evaluated(run)
+
+    evaluated = train._Run.evaluate
+    monkeypatch.setattr(train._Run, "evaluate", evaluate)
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now, perf_counter=lambda: now))
+    job = job_of(small_config(epochs=6), tmp_path, save_every_seconds=20)
+    saved = []
+    for report in train_trial(job, small_dataset(), CPU):
+        last = load_checkpoint(job.files.last)["epoch"] if job.files.last.exists() else 0
+        saved += [report.epoch] if last == report.epoch else []
+    assert saved == saved_at
