@@ -127,8 +127,9 @@ def test_a_search_leaves_all_its_files(pictures: Done) -> None:
     top = sorted(path.name for path in (folder / "top").iterdir())
     assert len(top) == 3
     assert top[0] == f"01-{best.id}.yaml"
+    ranked = [trial.id for trial in pictures.record.ranked()]
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"t0001", *ranked[:3]}
     for trial in trials:
-        assert (folder / "checkpoints" / trial / "best.pt").is_file()
         with np.load(folder / "predictions" / f"{trial}.npz") as predictions:
             assert len(predictions["ids"]) == 9
     resolved = YAML(typ="safe").load(folder / "search.yaml")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from search_spaces.space import Limits
 from trainable.config import TrialConfig, parse_config
 from tuner.closing import to_score_on_test
-from tuner.evidence.halted import audited_trials, draw_halted, halted_trials
+from tuner.evidence.halted import audited_trials, draw_halted
 from tuner.proved import ProvedSearch
 from tuner.ray_backend.driver import Driver, search_driver
 from tuner.ray_backend.halving.protocol import NoHalving
@@ -49,7 +49,6 @@ class SearchPhases:
                 self.cut_short = driver.cut_short
             if self.cut_short:
                 break
-        self._drop_last_of_pruned()
         yield self._scores()
 
     def _trials(self) -> Iterator[Driver]:
@@ -96,12 +95,6 @@ class SearchPhases:
                 if trial.id in reasons
             ]
         )
-
-    def _drop_last_of_pruned(self) -> None:
-        """What an audit would have trained on from."""
-        for trial in halted_trials(replay(self._store.events())):
-            if trial.status == "pruned":
-                self._store.last_checkpoint(trial.id).unlink(missing_ok=True)
 
     def _reruns(self) -> Iterator[Driver]:
         """The best configs again, as the options say."""

@@ -194,6 +194,14 @@ class TrialRecord:
         return next((epoch for epoch in reversed(self.epochs) if epoch.epoch == self.best_epoch), None)
 
 
+def best_first(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRecord]:
+    """Those with a value, ties by number."""
+    sign = -1.0 if direction == "maximize" else 1.0
+    scored = [(trial.best_value, trial) for trial in trials]
+    found = [(sign * value, trial.number, trial) for value, trial in scored if value is not None]
+    return [trial for _, _, trial in sorted(found, key=lambda row: row[:2])]
+
+
 @dataclass(frozen=True)
 class Note:
     """A remark that someone, or the driver, left in the log."""
@@ -315,10 +323,7 @@ class SearchRecord:
 
     def ranked(self) -> list[TrialRecord]:
         """Trials with a value, best first and ties by number; pruned and failed ones stand among them by value."""
-        sign = -1.0 if self.direction == "maximize" else 1.0
-        scored = [(trial.best_value, trial) for trial in self.trials]
-        found = [(sign * value, trial.number, trial) for value, trial in scored if value is not None]
-        return [trial for _, _, trial in sorted(found, key=lambda row: row[:2])]
+        return best_first(self.trials, self.direction)
 
     def ranks(self) -> dict[str, int]:
         """Trial id -> 1 + number of eligible trials of a better value, for eligible trials only."""

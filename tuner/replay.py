@@ -174,6 +174,10 @@ class Replay:
         else:
             trial.score(event)
 
+    def trial(self, id: str) -> TrialRecord:
+        """One trial's state so far. Raises KeyError for one that no event is about."""
+        return self._trials[id].record()
+
     def record(self) -> SearchRecord:
         """The state so far."""
         started = self._started

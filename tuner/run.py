@@ -21,6 +21,7 @@ from tuner.interruption import Interruption, SearchFailedError, heeding_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
 from tuner.report.writer import OutputWriter
 from tuner.resumption import Extension, Resumption, prove_again
+from tuner.retention import Retention
 from tuner.same_failures import SameFailures
 from tuner.spending import NOTHING_SPENT, Spent, time_spent
 from tuner.store import Event, Store
@@ -184,20 +185,16 @@ def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners:
     """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
     from tuner.ray_backend.study import StudyMirror
 
-    kept = ("paused", "pruned") if proved.config.audit else ("paused",)
-
-    def drop_last(event: Event) -> None:
-        if event["kind"] == "trial_ended" and event["status"] not in kept:
-            # with the optimiser's state it is the largest file of a trial, and only a trial that goes on needs it
-            store.last_checkpoint(event["trial"]).unlink(missing_ok=True)
-
-    writer, mirror = OutputWriter(store, proved.config.top_k, gatherer), StudyMirror(store.study_db, proved.space)
-    for event in store.events():  # of earlier runs
+    config = proved.config
+    writer, mirror = OutputWriter(store, config.top_k, gatherer), StudyMirror(store.study_db, proved.space)
+    past = list(store.events())  # of earlier runs
+    retention = Retention(store, past, config.top_k, config.audit)
+    for event in past:
         writer.put(event)
         mirror.put(event)
     writer.start()
     mirror.start()
-    store.listeners += [writer.put, drop_last, mirror.put, *listeners]
+    store.listeners += [writer.put, retention.put, mirror.put, *listeners]
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -155,9 +155,28 @@ class Store:
         """The folder of a trial's checkpoints, written by its worker."""
         return self.folder / "checkpoints" / trial
 
+    def best_checkpoint(self, trial: str) -> Path:
+        """A trial's model of its best epoch."""
+        return self.checkpoints(trial) / "best.pt"
+
     def last_checkpoint(self, trial: str) -> Path:
         """A trial's state after its last epoch; with the optimiser's state it is the largest file of a trial."""
         return self.checkpoints(trial) / "last.pt"
+
+    def trials_with_checkpoints(self) -> list[str]:
+        folder = self.folder / "checkpoints"
+        return [trial.name for trial in folder.iterdir()] if folder.is_dir() else []
+
+    def drop_checkpoint(self, file: Path) -> None:
+        """Delete one that nothing needs any more; what cannot be deleted now is left to a later run."""
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+            file.parent.rmdir()  # unless there are others
+
+    def drop_unfinished(self) -> None:
+        """Delete what killed workers left half-written."""
+        for file in (*self.folder.glob("checkpoints/*/*.partial"), *self.folder.glob("predictions/*.partial")):
+            file.unlink(missing_ok=True)
 
     def predictions(self, trial: str) -> Path:
         """The file of a trial's validation logits at its best epoch, written by its worker."""

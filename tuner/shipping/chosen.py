@@ -56,18 +56,28 @@ def choose_model(store: Store, trial: str | None = None, *, retrained: bool = Fa
     """A trial's model (None: the best one's), or the latest that was retrained (of that trial).
 
     Raises:
-        UserError: as `choose_trial`, or nothing was retrained.
+        UserError: as `choose_trial`, or the search has not kept the model, or nothing was retrained.
     """
     search = store.record()
     if not retrained:
         found = choose_trial(search, trial)
-        return ChosenModel(search, found, None, store.checkpoints(found.id) / "best.pt")
+        return ChosenModel(search, found, None, _kept_checkpoint(store, found.id))
     latest = next((model for model in reversed(search.retrained) if trial in (None, model.trial)), None)
     if latest is None:
         of_trial = f" of trial {trial}" if trial else ""
         raise UserError(f"search {search.name!r} has no retrained model{of_trial}; `tuner retrain` makes one")
     found = choose_trial(search, latest.trial)
     return ChosenModel(search, found, latest, store.folder / latest.folder / "checkpoints" / "best.pt")
+
+
+def _kept_checkpoint(store: Store, trial: str) -> Path:
+    checkpoint = store.best_checkpoint(trial)
+    if not checkpoint.exists():
+        raise UserError(
+            f"search {store.name!r} has no model of trial {trial}: it keeps those of its best trials and the baseline "
+            f"(`--top` of them); `tuner retrain {store.name} --trial {trial}` trains it again, then give --retrained"
+        )
+    return checkpoint
 
 
 def retrained_name(trial: str, splits: Sequence[str]) -> str:

@@ -102,7 +102,7 @@ def _train(
     config = parse_config(dict(trial.config))
     files = TrialFiles(folder / "checkpoints", folder / "predictions.npz")
     data = open_stored(store, search, config.image_size)
-    job = _job(store, trial, config, splits, data, files, stored_precision(search.precision))
+    job = _job(trial, config, splits, data, files, stored_precision(search.precision))
     report = None
     for report in retrain(job, data, trial_device()):
         if listen:
@@ -116,7 +116,6 @@ def _train(
 
 
 def _job(
-    store: Store,
     trial: TrialRecord,
     config: TrialConfig,
     splits: tuple[str, ...],
@@ -124,22 +123,23 @@ def _job(
     files: TrialFiles,
     precision: Precision,
 ) -> RetrainJob:
-    from trainable.checkpoint import load_checkpoint
     from trainable.data.batches import steps_per_epoch
     from trainable.retrain import RetrainJob
 
-    best = load_checkpoint(store.checkpoints(trial.id) / "best.pt")["best"]
+    best_epoch = trial.best_epoch
+    if best_epoch is None:
+        raise UserError(f"trial {trial.id} has no result to train up to ({trial.status}); choose another with --trial")
     lr_of_epoch = {math.ceil(report.epoch): report.lr for report in trial.epochs if report.lr is not None}
     return RetrainJob(
         config=config,
         splits=splits,
-        epochs=best["epoch"],
+        epochs=best_epoch,
         steps_per_epoch=steps_per_epoch(len(data.split["train"]), config.batch_size),
-        thresholds=tuple(best["thresholds"]),
+        thresholds=tuple(trial.best_details["thresholds"]),
         checkpoint=files.best,
         weights=_same_weights(trial, config),
         precision=precision,
-        learning_rates=tuple(lr for epoch, lr in sorted(lr_of_epoch.items()) if epoch <= math.ceil(best["epoch"])),
+        learning_rates=tuple(lr for epoch, lr in sorted(lr_of_epoch.items()) if epoch <= math.ceil(best_epoch)),
     )
 
 
