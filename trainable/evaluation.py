@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from trainable.classifier import Classifier
 from trainable.config import TrialConfig
+from trainable.disk import whole_file
 from trainable.losses import unweighted_loss
 from trainable.metrics import REPORTED, Objective, Predictions, label_scores, scores
 from trainable.prefix.features import BATCH_IMAGES, PrefixFeatures
@@ -151,12 +151,13 @@ def save_predictions(
 ) -> None:
     """Write a split's logits and decisions, both `[n, labels]`, with image ids, targets and label names.
 
-    A killed writer leaves no half.
+    A writer that is killed or fails leaves no half.
+
+    Raises:
+        OSError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     images = data.split[split]
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(
             file,
             logits=logits.numpy(),
@@ -165,6 +166,3 @@ def save_predictions(
             ids=np.array([data.ids[image] for image in images]),
             labels=np.array(data.labels),
         )
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -108,7 +108,7 @@ class Searched:
         return {f"{id}/{name}" for name, ids in of_kind.items() for id in ids & self.saved}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_whatever_comes_the_files_are_those_of_the_log(data: st.DataObject) -> None:
     """Also where all processes are killed, between an event and what follows from it too."""
