@@ -14,6 +14,7 @@ from trainable.errors import UserError
 from trainable.precision import Precision
 from trainable.strict import Strict
 from trainable.task import TaskChoice
+from tuner.storage.place import Place
 
 DEFAULT_SPLIT = "70/15/15"
 
@@ -129,7 +130,8 @@ class SearchConfig(Strict):
     compute: ComputeChoice = "plain"
     """auto: a probe on the worker may choose another memory layout or a compiled step, where that is faster"""
     resources: Resources = Resources()
-    results: Path = Path("results")
+    results: Place = Path("results")
+    """a folder, or a URL"""
     offline: bool = False
     """never download pretrained weights"""
 

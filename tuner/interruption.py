@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from trainable.errors import UserError
-from tuner.store import Store, write_atomically
+from tuner.store import Store
 
-LOOK_SECONDS = 0.5
-"""between two looks for a request"""
+STOP = "stop"
+"""what is asked of the driver"""
 
 
 class Interruption(threading.Event):
@@ -43,12 +43,12 @@ class SearchFailedError(Exception):
 @contextmanager
 def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
     """Heed requests to stop; one from before is of an earlier run."""
-    store.stop_request.unlink(missing_ok=True)
+    store.home.withdraw(STOP)
     done = threading.Event()
 
     def look() -> None:
-        while not done.wait(LOOK_SECONDS):
-            if store.stop_request.exists():
+        while not done.wait(store.home.look_seconds):
+            if store.home.requested(STOP):
                 interrupted.interrupt("stopped by `tuner stop`")
 
     looking = threading.Thread(target=look, name="stop-requests", daemon=True)
@@ -58,7 +58,7 @@ def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
     finally:
         done.set()
         looking.join()
-        store.stop_request.unlink(missing_ok=True)
+        store.home.withdraw(STOP)
 
 
 def stop_search(store: Store, *, wait_seconds: float) -> None:
@@ -69,7 +69,7 @@ def stop_search(store: Store, *, wait_seconds: float) -> None:
     """
     if not store.held():
         raise UserError(f"search {store.name!r} is not running: there is nothing to stop")
-    write_atomically(store.stop_request, "stop\n")
+    store.home.request(STOP)
     until = time.monotonic() + wait_seconds
     while store.held():
         if time.monotonic() > until:
@@ -77,4 +77,4 @@ def stop_search(store: Store, *, wait_seconds: float) -> None:
                 f"search {store.name!r} has not stopped in {wait_seconds:g} s; it will when it looks again: wait, or "
                 f"end {store.holder() or 'its process'}"
             )
-        time.sleep(LOOK_SECONDS / 5)
+        time.sleep(store.home.look_seconds / 5)

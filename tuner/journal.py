@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from pathlib import Path
 from urllib.parse import quote
 
 from filelock import FileLock
 
 from trainable.errors import UserError, nearest
 from tuner.report.journal_entry import Standing, to_entry
+from tuner.storage.place import Place, as_place, beneath
+from tuner.storage.results_folder import edited
 from tuner.store import Store, list_searches, write_atomically
 
 FILE = "JOURNAL.md"
@@ -48,31 +49,31 @@ def add_note(store: Store, text: str, trial: str | None = None) -> None:
 def refresh_journal(store: Store) -> None:
     """Bring the journal beside a search's folder up to date, by whoever holds the search's lock."""
     try:
-        write_journal(store.folder.parent)
+        write_journal(store.results)
     except UserError as error:  # someone else's JOURNAL.md: what was done is done
         store.append("note", text=f"the journal is not up to date: {error}")
 
 
-def write_journal(results: Path) -> Path:
+def write_journal(results: Place) -> Place:
     """Make JOURNAL.md of all searches in a results folder; a folder that cannot be read is named at its end.
 
     Raises:
         UserError: the file there is not a journal made here, or cannot be written.
     """
-    path = results / FILE
+    place = beneath(as_place(results), FILE)
     try:
-        with FileLock(results / ".journal.lock"):
+        with edited(results, FILE) as path, FileLock(path.with_name(".journal.lock")):
             if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
-                raise UserError(f"{path}: not made by tuner, so it is left as it is; rename it to get a journal")
+                raise UserError(f"{place}: not made by tuner, so it is left as it is; rename it to get a journal")
             entries, unread = _entries(results)
             unread = [f"Could not be read: {', '.join(unread)}.\n"] if unread else []
             write_atomically(path, "\n".join([_HEAD, *entries, *unread]))
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
-    return path
+        raise UserError(f"{place}: cannot be written ({error.strerror})") from None
+    return place
 
 
-def _entries(results: Path) -> tuple[list[str], list[str]]:
+def _entries(results: Place) -> tuple[list[str], list[str]]:
     """Entries, newest first, and the folders that cannot be read."""
     entries, unread = [], []
     for store in list_searches(results):

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trainable.errors import UserError
+
 Event = dict[str, Any]
 
 _FORMAT = 1
@@ -29,12 +31,21 @@ def read_log(path: Path, warnings: list[str]) -> Iterator[Event]:
                 yield event
 
 
+def line_of(event: Event) -> bytes:
+    """An event as its log has it."""
+    return json.dumps(event, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
 class OpenLog:
-    """The growing end of a log; one writer at a time. Opening it cuts off a line that was left half-written."""
+    """The growing end of a log; one writer at a time. Opening it cuts off a line that was left half-written.
+
+    Raises:
+        UserError: a later version of this program has written to it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a+b", buffering=0)
-        end, self._seq = self._last_line()
+        end, self._seq = self._last_line(path)
         self._file.truncate(end)
 
     def write(self, head: Event, fields: Event, durable: bool) -> Event:
@@ -44,7 +55,7 @@ class OpenLog:
         if clash := event.keys() & fields.keys():
             raise ValueError(f"an event's own fields cannot be given: {', '.join(sorted(clash))}")
         event = {name: _plain(value) for name, value in (event | fields).items()}
-        line = json.dumps(event, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        line = line_of(event)
         start = self._file.seek(0, os.SEEK_END)
         try:
             written = 0
@@ -61,7 +72,7 @@ class OpenLog:
     def close(self) -> None:
         self._file.close()
 
-    def _last_line(self) -> tuple[int, int]:
+    def _last_line(self, path: Path) -> tuple[int, int]:
         """Where the last whole line ends, in bytes, and the number of the last readable event (0: none)."""
         size = self._file.seek(0, os.SEEK_END)
         span = _TAIL_BYTES
@@ -74,10 +85,20 @@ class OpenLog:
             for line in reversed(lines if start == 0 else lines[1:]):  # the first may lack its beginning
                 event = _parsed(line)
                 if event is not None and isinstance(event.get("seq"), int):
+                    _require_known(event, path)
                     return start + len(whole) + len(newline), event["seq"]
             if start == 0:
                 return len(whole) + len(newline), 0
             span *= 8
+
+
+def _require_known(event: Event, path: Path) -> None:
+    form = event.get("v")
+    if isinstance(form, int) and form > _FORMAT:
+        raise UserError(
+            f"{path}: a newer version of Thaw wrote it (log format {form}, this one writes {_FORMAT}); "
+            "go on with that version"
+        )
 
 
 def _parsed(line: bytes) -> Event | None:

@@ -24,6 +24,7 @@ from tuner.proving import prove_all
 from tuner.records import Reference
 from tuner.reruns import prove_reruns
 from tuner.sharing import shared_depths
+from tuner.storage.place import is_url
 from tuner.store import Store, write_atomically
 from tuner.warm_start import WarmStart, warm_start
 
@@ -109,6 +110,7 @@ def write_inputs(store: Store, proved: ProvedSearch) -> None:
     write_atomically(store.search_yaml, resolved_yaml(proved))
     for plugin in loaded_plugins():
         write_atomically(store.folder / "plugins" / plugin.name, plugin.source)
+    store.publish()
 
 
 def resolved_yaml(proved: ProvedSearch) -> str:
@@ -179,7 +181,7 @@ def assignment_of(store: Store, proved: ProvedSearch) -> Assignment:
 
     scheduler = proved.space.scheduler
     return Assignment(
-        folder=str(store.folder.absolute()),
+        folder=str(store.home.place if is_url(store.place) else store.folder.absolute()),
         root=str(proved.data.root),
         labels=list(proved.data.labels),
         task=proved.data.task,

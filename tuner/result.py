@@ -15,6 +15,7 @@ from tuner.run import run_search
 from tuner.shipping.chosen import choose_model, choose_trial
 from tuner.shipping.exporting import Export, export_model
 from tuner.shipping.retraining import retrain_model
+from tuner.storage.place import Place
 from tuner.store import Store
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def search(space: str | Path, data: str | Path, name: str, **options: Any) -> Re
     Args:
         space: a shipped space's name, or a file
         data: a folder of class folders or split folders, or a CSV or Parquet manifest
-        name: of the search's folder in `results`
+        name: of the search's folder in `results`, which is a folder too, or a URL
         options: as in SearchConfig; `data_options` as in DataConfig
 
     Raises:
@@ -103,8 +104,8 @@ def search(space: str | Path, data: str | Path, name: str, **options: Any) -> Re
     return Result(run_search(parse_options(SearchConfig, **fields)))
 
 
-def load(name: str | Path, results: str | Path = "results") -> Result:
-    """A search that was run before, or is running, by its name in `results` or its folder.
+def load(name: Place, results: Place = "results") -> Result:
+    """A search that was run before, or is running, by its name in `results`, its folder or its URL.
 
     Raises:
         UserError: there is no such search.

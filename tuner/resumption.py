@@ -71,7 +71,7 @@ def prove_again(
         )
     if not store.search_yaml.exists():
         raise UserError(
-            f"search {store.name!r} was killed before it had begun: remove {store.folder} and start it again"
+            f"search {store.name!r} was killed before it had begun: remove {store.place} and start it again"
         )
     stored = read_yaml(store.search_yaml).data
     config = _stored_config(stored, store)
@@ -120,13 +120,13 @@ def _told(setting: Any) -> str:
 
 
 def _stored_config(stored: Mapping[str, Any], store: Store) -> SearchConfig:
-    here = {"name": store.name, "results": store.folder.parent}
+    here = {"name": store.name, "results": store.results}
     try:
         return SearchConfig.model_validate({**mapping(stored.get("search")), **here})
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, finding["loc"])) for finding in error.errors())
         raise UserError(
-            f"{store.search_yaml}: another version of Thaw wrote it ({wrong}); resume with that version"
+            f"{store.shown(store.search_yaml)}: another version of Thaw wrote it ({wrong}); resume with that version"
         ) from None
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -15,97 +13,108 @@ from typing import Any
 
 from trainable.errors import UserError, nearest
 from tuner.log import Event as Event
-from tuner.log import OpenLog, read_log
+from tuner.log import read_log
 from tuner.records import SearchRecord
 from tuner.replay import replay
+from tuner.storage.home import EVENTS_LOG, NOTES_LOG, WritableLog
+from tuner.storage.homes import home_at
+from tuner.storage.place import Place, as_place, beneath, is_url, split_place
+from tuner.storage.results_folder import require_results, searches_in
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_LOG = "events.jsonl"
 
 
 class Store:
     """One search's folder: where its files are, and its event log.
 
     `events` may be read by anyone at any time. `append` is for one driver, from one thread; it holds the lock.
+    Where results lie under a URL, the folder is this machine's copy of what is there.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, place: Place) -> None:
+        self.home = home_at(place)
+        self.folder = self.home.folder
         self.warnings: list[str] = []
         """what the latest reading of the log had to skip, one line each"""
         self.listeners: list[Callable[[Event], None]] = []
         """called with every event that is appended here, once it is in the log"""
-        self._log: OpenLog | None = None
+        self._log: WritableLog | None = None
 
     @staticmethod
-    def require_free(results_dir: Path | str, name: str) -> None:
+    def require_free(results: Place, name: str) -> None:
         """Find out that a name cannot be a new search's before any work goes into it.
 
         Raises:
-            UserError: the name is not a plain file name, or is taken, or its place is a file.
+            UserError: the name is not a plain file name, or is taken, or its place is a file or cannot be reached.
         """
         if not _NAME.fullmatch(name):
             raise UserError(
                 f"search name {name!r}: up to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'; "
                 "choose such a name"
             )
-        if Path(results_dir).is_file():
-            raise UserError(f"results folder {str(results_dir)!r} is a file; give another with --results")
-        if (Path(results_dir) / name).exists():
-            raise _taken(results_dir, name)
+        require_results(results)
+        home = home_at(beneath(as_place(results), name))
+        if home.exists() or (home.place == home.folder and home.folder.exists()):
+            raise _taken(results, name)
 
     @classmethod
-    def create(cls, results_dir: Path | str, name: str) -> Store:
-        """A new, empty search folder.
+    def create(cls, results: Place, name: str) -> Store:
+        """A new, empty search.
 
         Raises:
-            UserError: the name is not a plain file name, is taken, or the folder cannot be made.
+            UserError: the name is not a plain file name, is taken, or its folder cannot be made.
         """
-        cls.require_free(results_dir, name)
-        store = cls(Path(results_dir) / name)
+        cls.require_free(results, name)
+        store = cls(beneath(as_place(results), name))
         try:
-            store.folder.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"results folder {str(results_dir)!r} cannot be made ({error.strerror}); give another with --results"
-            ) from None
-        try:
-            store.folder.mkdir()
+            store.home.claim()
         except FileExistsError:
-            raise _taken(results_dir, name) from None
-        except OSError as error:
-            raise UserError(
-                f"search folder {str(store.folder)!r} cannot be made ({error.strerror}); "
-                "give another place with --results"
-            ) from None
-        store.events_jsonl.touch()
+            raise _taken(results, name) from None
         return store
 
     @classmethod
-    def open(cls, name_or_path: Path | str, results_dir: Path | str) -> Store:
-        """The search of this name in `results_dir`, or else the one at this path.
+    def open(cls, given: Place, results: Place) -> Store:
+        """The search of this name in `results`, or else the one at this place, as it is now.
 
         Raises:
             UserError: there is no such search; names the nearest one.
         """
-        for folder in (Path(results_dir) / name_or_path, Path(name_or_path)):
-            if (folder / _LOG).is_file():
-                return cls(folder)
-        names = [store.name for store in list_searches(results_dir)]
-        hint = nearest(str(name_or_path), names) or ("; see `tuner ls`" if names else "; none has been run there yet")
-        raise UserError(f"no search {str(name_or_path)!r} in {results_dir}: give a search's name or its folder{hint}")
+        places = [as_place(given)] if is_url(given) else [beneath(as_place(results), str(given)), as_place(given)]
+        for place in places:
+            store = cls(place)
+            if store.home.exists():
+                store.home.refresh()
+                return store
+        require_results(split_place(places[0])[0] if is_url(given) else results)
+        names = [store.name for store in list_searches(results)]
+        hint = nearest(str(given), names) or ("; see `tuner ls`" if names else "; none has been run there yet")
+        raise UserError(f"no search {str(given)!r} in {results}: give a search's name or its folder{hint}")
 
     @property
     def name(self) -> str:
         return self.folder.resolve().name
 
     @property
+    def place(self) -> Place:
+        """Where its results are, as people call it: its folder, or a URL."""
+        return self.home.place
+
+    @property
+    def results(self) -> Place:
+        """The results folder, or URL, that it is in."""
+        return split_place(self.place)[0]
+
+    def shown(self, path: Path) -> Place:
+        """One of its files as people call it."""
+        return beneath(self.place, path.relative_to(self.folder).as_posix())
+
+    @property
     def events_jsonl(self) -> Path:
-        return self.folder / _LOG
+        return self.folder / EVENTS_LOG
 
     @property
     def notes_jsonl(self) -> Path:
-        return self.folder / "notes.jsonl"
+        return self.folder / NOTES_LOG
 
     @property
     def splits(self) -> Path:
@@ -165,12 +174,12 @@ class Store:
 
     def trials_with_checkpoints(self) -> list[str]:
         folder = self.folder / "checkpoints"
-        return [trial.name for trial in folder.iterdir()] if folder.is_dir() else []
+        return sorted({path.relative_to(folder).parts[0] for path in self.home.paths(folder)})
 
     def drop_checkpoint(self, file: Path) -> None:
         """Delete one that nothing needs any more; what cannot be deleted now is left to a later run."""
         with suppress(OSError):
-            file.unlink(missing_ok=True)
+            self.home.remove(file)
             file.parent.rmdir()  # unless there are others
 
     def drop_unfinished(self) -> None:
@@ -180,11 +189,25 @@ class Store:
 
     def predictions(self, trial: str) -> Path:
         """The file of a trial's validation logits at its best epoch, written by its worker."""
-        return self.folder / "predictions" / f"{trial}.npz"
+        return self.all_predictions / f"{trial}.npz"
 
     def test_predictions(self, trial: str) -> Path:
         """The file of a trial's logits on test, written where it was scored there."""
-        return self.folder / "predictions" / f"{trial}.test.npz"
+        return self.all_predictions / f"{trial}.test.npz"
+
+    @property
+    def all_predictions(self) -> Path:
+        """The folder of trials' predictions."""
+        return self.folder / "predictions"
+
+    def fetch(self, path: Path) -> Path:
+        """One of its files or folders that workers and others write, brought here as it is now."""
+        self.home.pull(path)
+        return path
+
+    def publish(self) -> None:
+        """Have workers and other machines see what was written into the folder so far."""
+        self.home.publish()
 
     @property
     def plots(self) -> Path:
@@ -204,6 +227,8 @@ class Store:
 
     def events(self) -> Iterator[Event]:
         """The log's events in order, a half-written last line left out; `warnings` then names the lines skipped."""
+        if self._log is None:
+            self.home.refresh()
         self.warnings = []
         yield from read_log(self.events_jsonl, self.warnings)
 
@@ -219,28 +244,13 @@ class Store:
             return replace(found, status="stopped", reason="its process is gone")
         return found
 
-    @property
-    def stop_request(self) -> Path:
-        """A file that asks the driver to stop; it removes it once it has."""
-        return self.control / "stop"
-
     def held(self) -> bool:
         """Whether a process is running this search."""
-        try:
-            with (self.folder / "lock").open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            return False
-        return False
+        return self.home.holder() is not None
 
     def holder(self) -> str:
-        """The process that runs this search, such as `process 123 on box`; empty where that is not known."""
-        try:
-            return (self.folder / "lock").read_text(encoding="utf-8").strip()
-        except OSError:
-            return ""
+        """The process that runs this search, such as `process 123 on box`; empty: none does."""
+        return self.home.holder() or ""
 
     def append(self, kind: str, trial: str | None = None, **fields: Any) -> Event:
         """Write one event, durably when it ends something, and return it as it will be read.
@@ -256,6 +266,8 @@ class Store:
             event = self._log.write({"kind": kind} | ({"trial": trial} if trial is not None else {}), fields, durable)
         for listener in self.listeners:
             listener(event)
+        for text in self.home.remarks():
+            self.append("note", text=text)
         return event
 
     def note(self, text: str, trial: str | None = None) -> Event:
@@ -264,17 +276,13 @@ class Store:
         Raises:
             OSError: the folder cannot be written to.
         """
-        with self.notes_jsonl.open("ab") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            with closing(OpenLog(self.notes_jsonl)) as log:
-                return log.write({"kind": "note"} | ({"trial": trial} if trial else {}), {"text": text}, durable=True)
+        return self.home.note({"kind": "note"} | ({"trial": trial} if trial else {}), {"text": text})
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be this search's only writer; may be entered again by the store that holds it.
 
-        It is the operating system's lock: it goes with the process, however that ends. Entering cuts off a line that
-        an earlier writer left half-written.
+        A process that is killed does not keep it. Entering cuts off a line that an earlier writer left half-written.
 
         Raises:
             UserError: another process holds it; names its id and host.
@@ -282,37 +290,23 @@ class Store:
         if self._log is not None:
             yield
             return
-        with (self.folder / "lock").open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"search {self.name!r} is being run by {self.holder() or 'another process'}: one writer at a time; "
-                    f"wait for it, or end it with `tuner stop`"
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
-            self._log = OpenLog(self.events_jsonl)
+        with self.home.hold() as self._log:
             try:
                 yield
             finally:
-                self._log.close()
                 self._log = None
 
 
-def _taken(results_dir: Path | str, name: str) -> UserError:
-    return UserError(
-        f"search {name!r} exists in {results_dir}: nothing is overwritten; choose another name with --name"
-    )
+def _taken(results: Place, name: str) -> UserError:
+    return UserError(f"search {name!r} exists in {results}: nothing is overwritten; choose another name with --name")
 
 
-def list_searches(results_dir: Path | str) -> list[Store]:
+def list_searches(results: Place) -> list[Store]:
     """The searches in a results folder, by name; none when there is no such folder."""
-    folder = Path(results_dir)
-    if not folder.is_dir():
-        return []
-    return [Store(path.parent) for path in sorted(folder.glob(f"*/{_LOG}"))]
+    stores = [Store(place) for place in searches_in(results)]
+    for store in stores:
+        store.home.refresh()
+    return stores
 
 
 def write_atomically(path: Path, text: str) -> None:

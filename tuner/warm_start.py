@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from search_spaces.axes import Value, shown
@@ -13,6 +12,7 @@ from search_spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.errors import UserError
 from tuner.records import SearchRecord
+from tuner.storage.place import Place
 from tuner.store import Store
 
 
@@ -38,7 +38,7 @@ class WarmStart:
 def warm_start(
     space: Space,
     name: str,
-    results: Path,
+    results: Place,
     top: int,
     *,
     data_hash: str,

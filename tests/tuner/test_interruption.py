@@ -58,14 +58,14 @@ def test_a_search_is_stopped_from_another_shell(
     record = store.record()
     assert (record.status, record.reason) == ("stopped", "stopped by `tuner stop`")
     assert [trial.status for trial in record.trials] == ["paused"]
-    assert not store.stop_request.exists()
+    assert not store.home.requested("stop")
 
 
 def test_what_does_not_run_is_not_stopped(tmp_path: Path) -> None:
     store = Store.create(tmp_path, "idle")
     with pytest.raises(UserError, match="'idle' is not running: there is nothing to stop"):
         stop_search(store, wait_seconds=1)
-    assert not store.stop_request.exists()
+    assert not store.home.requested("stop")
 
 
 def test_a_search_that_does_not_stop_in_time_is_named(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def note(
 
     store = Store.open(name, results)
     add_note(store, text, trial)
-    print(f"noted in {store.notes_jsonl}")
-    write_journal(store.folder.parent)
+    print(f"noted in {store.shown(store.notes_jsonl)}")
+    write_journal(store.results)
 
 
 @app.command()

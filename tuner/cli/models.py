@@ -83,7 +83,7 @@ def retrain(
     except DivergedError as error:
         print(f"error: {error}; nothing was kept", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
-    print(f"{made.trial} on {' + '.join(made.splits)}: {store.folder / made.folder}; --retrained uses it")
+    print(f"{made.trial} on {' + '.join(made.splits)}: {store.shown(store.folder / made.folder)}; --retrained uses it")
     if made.test:
         record = store.record()
         print(f"test {record.metric} {made.test[record.metric]:.4f}; test was read {record.test_reads} times so far")

@@ -12,8 +12,10 @@ from trainable.task import TaskChoice
 
 Layout = Literal["auto", "folders", "split_folders", "class_column", "labels_column", "indicator_columns"]
 Space = Annotated[str, typer.Argument(help="a shipped space's name (see `tuner spaces`) or a YAML file")]
-Name = Annotated[str, typer.Argument(help="a search's name, or its folder")]
-Results = Annotated[Path, typer.Option("--results", envvar="THAW_RESULTS", help="folder of all searches")]
+Name = Annotated[str, typer.Argument(help="a search's name, its folder or its URL")]
+Results = Annotated[
+    str, typer.Option("--results", envvar="THAW_RESULTS", help="folder of all searches, or a URL such as s3://...")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 Data = Annotated[Path, typer.Option("--data", help="folder of class or split folders, or a CSV or Parquet manifest")]
 Offline = Annotated[bool, typer.Option("--offline", help="never download pretrained weights")]
@@ -33,7 +35,7 @@ Plugins = Annotated[
 ]
 """loaded as the option is read, so that whatever the command then imports knows what it adds"""
 
-DEFAULT_RESULTS = Path("results")
+DEFAULT_RESULTS = "results"
 
 
 def _reading(

@@ -88,6 +88,8 @@ def search(
     """Search a space on labelled images; ends with the leaderboard."""
     from tuner.config import SearchConfig, parse_options
     from tuner.run import run_search
+    from tuner.storage.place import as_place, beneath
+    from tuner.store import Store
 
     config = parse_options(
         SearchConfig,
@@ -124,7 +126,7 @@ def search(
         results=results,
         offline=offline,
     )
-    _watch(results / config.name, lambda progress: run_search(config, progress.hear))
+    _watch(Store(beneath(as_place(results), config.name)), lambda progress: run_search(config, progress.hear))
 
 
 @app.command()
@@ -179,7 +181,7 @@ def _go_on(store: "Store", accept_changes: bool, limits: "TimeLimits", extension
             progress.recall(event)
         return resume_search(store, progress.hear, accept_changes=accept_changes, extension=extension, limits=limits)
 
-    _watch(store.folder, run)
+    _watch(store, run)
 
 
 @app.command()
@@ -197,7 +199,7 @@ def stop(
     print(f"search {store.name} is stopped; `tuner resume {name}` goes on")
 
 
-def _watch(folder: Path, run: Callable[["Progress"], "Store"]) -> None:
+def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
     """Run a search before people's eyes; its leaderboard comes last."""
     from tuner.evidence.gathering import gather
     from tuner.interruption import SearchFailedError
@@ -208,17 +210,19 @@ def _watch(folder: Path, run: Callable[["Progress"], "Store"]) -> None:
         with live_progress() as progress:
             store = run(progress)
     except KeyboardInterrupt:
-        kept = f"what finished is in {folder}; `tuner resume` goes on" if folder.exists() else "nothing had begun"
+        kept = "nothing had begun"
+        if searched.home.exists():
+            kept = f"what finished is in {searched.place}; `tuner resume` goes on"
         print(f"interrupted; {kept}", file=sys.stderr)
         raise
     except SearchFailedError as error:
-        print(f"error: {error}; once that is repaired, `tuner resume {folder.name}` goes on", file=sys.stderr)
+        print(f"error: {error}; once that is repaired, `tuner resume {searched.name}` goes on", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
 
     record = store.record()
     print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}", end="")
-    best = f"best config: {store.best_yaml}   " if record.best else ""
-    print(f"{best}all trials and how they were made: {store.leaderboard_md}")
+    best = f"best config: {store.shown(store.best_yaml)}   " if record.best else ""
+    print(f"{best}all trials and how they were made: {store.shown(store.leaderboard_md)}")
     if record.best is None:
         raise typer.Exit(EXIT_FAILED)
 

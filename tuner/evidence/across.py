@@ -31,5 +31,5 @@ def difference_across(one: Trial, other: Trial, split: Split, metric: str) -> Di
 
 def _predicted(store: Store, trial: str, split: Split, images: SplitImages) -> Scored | None:
     path = store.predictions(trial) if split == "val" else store.test_predictions(trial)
-    saved = read_predictions(path)
+    saved = read_predictions(store.fetch(path))
     return saved.of(images.ids) if saved else None

@@ -94,10 +94,12 @@ class Gatherer:
     """Gathers again and again while a search runs: predictions that it has seen are not resampled again."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._bootstrap = Bootstrap(store)
 
     def evidence(self, record: SearchRecord) -> Evidence:
         """The evidence of the search as this record tells it."""
+        self._store.fetch(self._store.all_predictions)
         trials = [trial for trial in record.trials if trial.eligible]
         intervals = {name: found.interval for name, found in self._scored(record).items()}
         ranks, seeds = self._ranks(record, trials)

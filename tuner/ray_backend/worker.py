@@ -27,6 +27,9 @@ from trainable.task import Task
 from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
 from trainable.weights import Weights
 from tuner.ray_backend.resources import tensors_share
+from tuner.storage.home import Home
+from tuner.storage.homes import home_at
+from tuner.storage.trial_copies import TrialCopies
 
 Work = Literal["train", "test", "reference", "latency"]
 """a trial's epochs, its scores on test, the scores of a reference, or how fast a trial's backbone is"""
@@ -37,7 +40,7 @@ class Assignment:
     """What all trials of a search share; plain values, so that any node can read it."""
 
     folder: str
-    """the search's folder"""
+    """the search's folder, or its URL"""
     root: str
     """the folder that image ids are relative to"""
     labels: list[str]
@@ -69,12 +72,19 @@ class Assignment:
         for name, source in self.plugins.items():
             load_plugin(Plugin(name, source))
 
+    @property
+    def home(self) -> Home:
+        """The search's, with this node's folder for what workers write."""
+        return home_at(self.folder, of_workers=True)
+
     def dataset(self, image_size: int) -> ImageDataset:
-        splits = Path(self.folder) / self.splits
+        home = self.home
+        splits = home.folder / self.splits
+        home.pull(splits)
         return open_dataset(splits, Path(self.root), self.labels, self.task, image_size, self.data_seed)
 
     def job(self, trial: str, config: TrialConfig) -> TrialJob:
-        folder = Path(self.folder)
+        folder = self.home.folder
         found = self.weights.get(config.backbone) if config.pretrained else None
         return TrialJob(
             config=config,
@@ -98,6 +108,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     """One epoch a step. The actor outlives its trials; nothing of a trial outlives `cleanup`."""
 
     _reports: Iterator[EpochReport] | None = None
+    _files: TrialCopies | None = None
     _data: ImageDataset | None = None
     _data_of: tuple[Assignment, int] | None = None
     _epoch: float = 0
@@ -165,21 +176,29 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             return None
         self._trial_config = self._trial_config.model_copy(update={"micro_batch": smaller})
         self._epoch = self._short_at = 0
-        self._assignment.job(self._trial, self._trial_config).files.last.unlink(missing_ok=True)
+        job = self._assignment.job(self._trial, self._trial_config)
+        self._assignment.home.remove(job.files.last)
         return {"micro_batch": smaller, "trains_batch_norm": trains_batch_norm(self._trial_config)}
 
     def _train(self) -> dict[str, Any]:
         if self._reports is None:
             job = self._assignment.job(self._trial, self._trial_config)
+            self._files = TrialCopies(self._assignment.home, job.files)
+            self._files.fetch()
             # an earlier process of this trial has died: what it reported is known, and is ignored when it is repeated
             self._reports = train_trial(job, self._dataset(), trial_device(), resume=job.files.last.exists())
         report = next(self._reports)
         self._epoch = report.epoch
-        return asdict(report)
+        assert self._files is not None
+        warning = self._files.bring_home()
+        return asdict(report) | ({"warning": warning} if warning else {})
 
     def _score(self) -> dict[str, Any]:
         job = self._assignment.job(self._trial, self._trial_config)
+        self._files = TrialCopies(self._assignment.home, job.files)
+        self._files.fetch()
         scores = SCORING[self._work](job, self._trial, self._dataset())
+        self._files.bring_home()
         return {"status": "complete", "scores": scores}
 
     def _dataset(self) -> ImageDataset:
@@ -193,8 +212,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         """Free the trial's model and its GPU memory."""
         import torch
 
-        has_trained, self._reports = self._reports is not None, None
+        has_trained, self._reports = self._reports is not None, None  # which writes what is not yet written
         gc.collect()
+        if self._files:
+            self._files.leave()
+            self._files = None
         if has_trained and not self._libraries_set_aside:
             # half a million objects, all imported by now, which every later collection would look through for 0.35 s
             gc.freeze()

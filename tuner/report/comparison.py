@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from search_spaces.axes import same
@@ -13,6 +12,7 @@ from tuner.evidence.across import difference_across
 from tuner.evidence.gathering import Difference, Split
 from tuner.records import TrialRecord
 from tuner.report.sides import Side, read_side
+from tuner.storage.place import Place
 from tuner.tolerant import flat, mapping, text
 
 SPLITS: tuple[Split, ...] = ("val", "test")
@@ -64,7 +64,7 @@ class Comparison:
     """eligible trials of two searches that may be ranked, best first, each with its search's label"""
 
 
-def compare(one: str, other: str, results: Path, force: bool = False) -> Comparison:
+def compare(one: str, other: str, results: Place, force: bool = False) -> Comparison:
     """Read both and put them side by side.
 
     Args:

@@ -13,6 +13,7 @@ from trainable.config import parse_config
 from trainable.errors import UserError
 from tuner.records import EpochRecord, SearchRecord, TrialRecord
 from tuner.report.best import read_best
+from tuner.storage.place import Place, as_place, beneath
 from tuner.store import Store
 from tuner.tolerant import flat, integer, mapping, metrics, number, text
 
@@ -49,7 +50,7 @@ class Side:
             return {}
 
 
-def read_side(given: str, results: Path) -> Side:
+def read_side(given: str, results: Place) -> Side:
     """A search's name or folder, or a best.yaml or a file of top/.
 
     Raises:
@@ -58,7 +59,7 @@ def read_side(given: str, results: Path) -> Side:
     return _of_file(Path(given), results) if Path(given).is_file() else _of_search(given, results)
 
 
-def _of_search(given: str, results: Path) -> Side:
+def _of_search(given: str, results: Place) -> Side:
     store = Store.open(given, results)
     search = store.record()
     if search.best is None:
@@ -66,7 +67,7 @@ def _of_search(given: str, results: Path) -> Side:
     return Side(store.name, search, search.best, store, is_file=False, source=_search_yaml(store))
 
 
-def _of_file(path: Path, results: Path) -> Side:
+def _of_file(path: Path, results: Place) -> Side:
     record = read_best(path)
     if "result" not in record:
         raise UserError(f"{path}: is a config without a result; give a best.yaml, or train it first with `tuner train`")
@@ -84,11 +85,11 @@ def _of_file(path: Path, results: Path) -> Side:
     return Side(label, recorded, trial, None, is_file=True)
 
 
-def _searches_at_hand(path: Path, results: Path, name: str) -> Iterator[tuple[Store, SearchRecord]]:
+def _searches_at_hand(path: Path, results: Place, name: str) -> Iterator[tuple[Store, SearchRecord]]:
     """Where the file's search may lie: around the file, or by its name in the results folder."""
-    folders = (path.absolute().parent, path.absolute().parent.parent, results / name)
+    folders = (path.absolute().parent, path.absolute().parent.parent, beneath(as_place(results), name))
     for store in map(Store, dict.fromkeys(folders)):
-        if store.events_jsonl.is_file():
+        if store.home.exists():
             yield store, store.record()
 
 

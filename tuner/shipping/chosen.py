@@ -67,11 +67,11 @@ def choose_model(store: Store, trial: str | None = None, *, retrained: bool = Fa
         of_trial = f" of trial {trial}" if trial else ""
         raise UserError(f"search {search.name!r} has no retrained model{of_trial}; `tuner retrain` makes one")
     found = choose_trial(search, latest.trial)
-    return ChosenModel(search, found, latest, store.folder / latest.folder / "checkpoints" / "best.pt")
+    return ChosenModel(search, found, latest, store.fetch(store.folder / latest.folder / "checkpoints" / "best.pt"))
 
 
 def _kept_checkpoint(store: Store, trial: str) -> Path:
-    checkpoint = store.best_checkpoint(trial)
+    checkpoint = store.fetch(store.best_checkpoint(trial))
     if not checkpoint.exists():
         raise UserError(
             f"search {store.name!r} has no model of trial {trial}: it keeps those of its best trials and the baseline "

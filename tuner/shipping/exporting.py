@@ -48,7 +48,7 @@ def export_model(store: Store, model: ChosenModel, out: Path | None = None) -> E
     from trainable.predict import load_model
 
     require_libraries()
-    place = out or store.folder / "export" / model.name
+    place = out or store.fetch(store.folder / "export" / model.name)
     remedy = "give another folder with --out" if out else "it is this model's export; another copy goes to --out DIR"
     with new_folder(place, remedy) as folder:
         trained = load_model(model.checkpoint, torch.device("cpu"))
@@ -59,6 +59,8 @@ def export_model(store: Store, model: ChosenModel, out: Path | None = None) -> E
         interval = gather(store, model.search).intervals.get(model.trial.id)
         card = model_card(model, trained.thresholds, read_splits(store.splits), interval, checked)
         (folder / CARD).write_text(card, encoding="utf-8")
+    if out is None:
+        store.home.push(place)
     return Export(place, checked)
 
 

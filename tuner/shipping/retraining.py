@@ -58,7 +58,7 @@ def retrain_model(
         splits = _splits(search, all_data)
         folder = f"{FOLDER}/{retrained_name(chosen.id, splits)}"
         remedy = "`--retrained` of predict and export uses it; move it away to train it again"
-        with new_folder(store.folder / folder, remedy) as unfinished:
+        with new_folder(store.fetch(store.folder / folder), remedy) as unfinished:
             steps, test = _train(store, search, chosen, splits, unfinished, listen)
         made = Retrained(chosen.id, splits, steps, folder, test)
         store.append("retrained", made.trial, splits=splits, steps=steps, folder=folder, test=test)

@@ -1,0 +1,111 @@
+"""Where a search's truth is, and how its working folder on this machine follows it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from trainable.errors import UserError
+from tuner.log import Event
+from tuner.storage.place import Place
+
+EVENTS_LOG, NOTES_LOG = "events.jsonl", "notes.jsonl"
+"""in the working folder"""
+
+
+class WritableLog(Protocol):
+    """The growing end of an event log."""
+
+    def write(self, head: Event, fields: Event, durable: bool) -> Event:
+        """Append one event, numbered and dated, and return it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Home(Protocol):
+    """What keeps a search: everything is read and written in `folder`, and the home says what of it is true.
+
+    Paths are in `folder`, or are folders there. Where the home is the folder itself, most of this is nothing to do.
+    """
+
+    folder: Path
+    look_seconds: float
+    """between two looks for a request"""
+
+    @property
+    def place(self) -> Place:
+        """What people call it by."""
+        ...
+
+    def claim(self) -> None:
+        """Begin a search here. Raises FileExistsError where there is one, UserError where that cannot be."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is a search."""
+        ...
+
+    def refresh(self) -> None:
+        """Have the folder hold the log, the notes and the tables as they are now."""
+        ...
+
+    def hold(self) -> AbstractContextManager[WritableLog]:
+        """Be the only writer, and write the log. Raises UserError where another process is; names it."""
+        ...
+
+    def holder(self) -> str | None:
+        """The process that is the writer, such as `process 123 on box`; None: there is none."""
+        ...
+
+    def note(self, head: Event, fields: Event) -> Event:
+        """Append to the notes, also while another process is the writer. Raises OSError."""
+        ...
+
+    def publish(self) -> None:
+        """Have others see what was written into the folder so far."""
+        ...
+
+    def remarks(self) -> list[str]:
+        """What people should know of how that goes, once."""
+        ...
+
+    def paths(self, folder: Path) -> list[Path]:
+        """The files that are kept in a folder, wherever they are."""
+        ...
+
+    def pull(self, *paths: Path) -> None:
+        """Have these files, and those in these folders, as they are at home."""
+        ...
+
+    def push(self, *paths: Path) -> None:
+        """Have the home hold these files, and those in these folders, as they are."""
+        ...
+
+    def let_go(self, *paths: Path) -> None:
+        """Free this machine of files that the home holds."""
+        ...
+
+    def remove(self, *paths: Path) -> None:
+        """Drop files wherever they are."""
+        ...
+
+    def request(self, name: str) -> None:
+        """Ask the writer for something."""
+        ...
+
+    def requested(self, name: str) -> bool:
+        """Whether somebody has; False as well where that cannot be found out now."""
+        ...
+
+    def withdraw(self, name: str) -> None:
+        """Take back what was asked for."""
+        ...
+
+
+def being_run(name: str, holder: str) -> UserError:
+    """What a second writer is told."""
+    return UserError(
+        f"search {name!r} is being run by {holder}: one writer at a time; wait for it, or end it with `tuner stop`"
+    )
