@@ -147,8 +147,7 @@ class ObjectHome:
                 self._copies.drop(name)
 
     def remove(self, *paths: Path) -> None:
-        there = {found for name in self._names(paths) for found in self._patient.listed(name)}
-        self._copies.remove({*there, *_files(self.folder, paths)})
+        self._copies.remove(self._names(paths))
 
     def request(self, name: str) -> None:
         self._objects.put(f"control/{name}", b"")
@@ -233,13 +232,10 @@ def _is_published(name: str, at_the_end: bool) -> bool:
 
 
 def _files(folder: Path, paths: Iterable[Path]) -> Iterator[str]:
-    """The names of files, and of those in folders; what is hidden is unfinished."""
+    """The names of files, and of those in folders, that are not just being written."""
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             name = file.relative_to(folder)
-            if (
-                file.is_file()
-                and not name.suffix == ".partial"
-                and not any(part.startswith(".") for part in name.parts)
-            ):
+            is_unfinished = name.suffix == ".partial" or any(part.startswith(".") for part in name.parts)
+            if file.is_file() and not is_unfinished:
                 yield name.as_posix()
