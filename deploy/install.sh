@@ -4,7 +4,7 @@
 set -eu
 
 project=$(cd "$(dirname "$0")/.." && pwd)
-extras=${1:-lite}
+extras=${1:-lite,cluster}
 offline="--quiet --no-index --no-build-isolation"
 rm -rf "$project/build"  # modules that are gone would be installed again from there
 

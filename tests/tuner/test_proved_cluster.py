@@ -15,8 +15,11 @@ from tuner.proved_cluster import PLACEHOLDER, ProvedCluster, prove_cluster
 
 
 @pytest.fixture(autouse=True)
-def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+def _at_the_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "id_ed25519").touch()
 
 
 def proved(tmp_path: Path, text: str, gpus: float | None = None) -> ProvedCluster:
@@ -96,12 +99,13 @@ def test_all_mistakes_of_a_kind_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_without_botocore_a_note_says_what_was_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    monkeypatch.setitem(sys.modules, "botocore.validate", None)
     (note,) = proved(tmp_path, filled("cluster.yaml").replace("g5.xlarge", "g5.xlargee")).notes
     assert note == "node_config: not checked, botocore is not installed (pip install boto3)"
 
 
 OF_HOSTS = [
+    ("id_ed25519", "id_rsa", "auth.ssh_private_key: '~/.ssh/id_rsa' is not there"),
     ("  head_ip: mine", "", "provider: needs head_ip"),
     ("auth:", "available_node_types: {h: {resources: {}, node_config: {}}}\nauth:", "is not for hosts that are there"),
     ("auth:", "min_workers: 0\nauth:", "min_workers: 0: Ray starts no host of this kind by need"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from trainable.errors import nearest
@@ -21,10 +22,9 @@ def ec2_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
     Raises:
         ImportError: botocore is not installed.
     """
-    from botocore.session import get_session
     from botocore.validate import ParamValidator
 
-    shape = get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
+    shape = _request()
     for name, kind in config.get("available_node_types", {}).items():
         path = ("available_node_types", name, "node_config")
         asked = {key: value for key, value in kind["node_config"].items() if key not in _OF_RAY}
@@ -33,6 +33,13 @@ def ec2_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
         report = ParamValidator().validate({**asked, "MinCount": 1, "MaxCount": 1}, shape)
         if not found and report.has_errors():
             yield path, " ".join(report.generate_report().split())
+
+
+@cache
+def _request() -> Shape:
+    from botocore.session import get_session
+
+    return get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
 
 
 def _findings(shape: Shape, value: Any, path: Path) -> Iterator[Finding]:

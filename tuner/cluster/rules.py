@@ -37,7 +37,7 @@ def rule_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
     yield from misspelt(("provider",), provider, _PROVIDER_FIELDS)
     yield from misspelt(("provider", "type"), [provider["type"]], _PROVIDERS)
     yield from _OF_PROVIDER.get(provider["type"], _of_nodes)(config)
-    yield from _mounts(config)
+    yield from _missing_files(config)
 
 
 def _of_nodes(config: Mapping[str, Any]) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _of_hosts(config: Mapping[str, Any]) -> Iterator[Finding]:
     provider = config["provider"]
     if "coordinator_address" in provider:
         return
-    yield from (((("provider",)), f"needs {field}") for field in ("head_ip", "worker_ips") if not provider.get(field))
+    yield from ((("provider",), f"needs {field}") for field in ("head_ip", "worker_ips") if not provider.get(field))
     least = config.get("min_workers")
     if least is not None and least < len(provider.get("worker_ips") or ()):
         yield ("min_workers",), f"{least}: Ray starts no host of this kind by need; leave it out, for all worker_ips"
@@ -73,8 +73,9 @@ def _of_hosts(config: Mapping[str, Any]) -> Iterator[Finding]:
 _OF_PROVIDER: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Finding]]] = {"gcp": _of_google, "local": _of_hosts}
 
 
-def _mounts(config: Mapping[str, Any]) -> Iterator[Finding]:
-    for remote, local in config.get("file_mounts", {}).items():
-        if not Path(str(local)).expanduser().exists():
-            here = Path.cwd()
-            yield ("file_mounts", remote), f"{local!r} is not there, seen from {here}, where `ray up` would run"
+def _missing_files(config: Mapping[str, Any]) -> Iterator[Finding]:
+    named = {("file_mounts", remote): local for remote, local in config.get("file_mounts", {}).items()}
+    named |= {("auth", key): config.get("auth", {}).get(key) for key in ("ssh_private_key", "ssh_public_key")}
+    for path, local in named.items():
+        if local is not None and not Path(str(local)).expanduser().exists():
+            yield path, f"{local!r} is not there, seen from {Path.cwd()}, where `ray up` would run"

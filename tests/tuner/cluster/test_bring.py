@@ -115,3 +115,33 @@ def test_a_disk_that_is_too_small_is_told_first(source: Path, tmp_path: Path, mo
     with pytest.raises(UserError, match=r"target: has 0\.0 GB free, and .* needs 0\.0 GB more"):
         bring(str(source), tmp_path / "target")
     assert contents(tmp_path / "target") == {}
+
+
+@pytest.mark.real
+def test_an_s3_bucket_is_a_source(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "nobody")
+        s3 = fsspec.filesystem("s3", skip_instance_cache=True)
+        s3.mkdir("bucket")
+        s3.put(str(source), "bucket/data", recursive=True)
+        fsspec.filesystem("s3").invalidate_cache()
+        assert bring("s3://bucket/data", tmp_path / "target").files == 3
+        assert contents(tmp_path / "target") == FILES
+        assert bring("s3://bucket/data", tmp_path / "target").files == 0
+        with pytest.raises(UserError, match="s3://no-bucket/data: there is nothing"):
+            bring("s3://no-bucket/data", tmp_path / "target")
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        fsspec.filesystem("s3").clear_instance_cache()
+        with pytest.raises(UserError, match="may not be read"):
+            bring("s3://bucket/data", tmp_path / "target")
+    finally:
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        server.stop()
