@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,6 +22,7 @@ from small_data import tinted_images
 from small_trials import TINY
 
 from tuner import cli
+from tuner.interruption import Interruption
 
 IMAGES = 40
 """With 70/15/15, 28 train, 6 val, 6 test."""
@@ -215,7 +215,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
         phases: Iterable[Phase],
         slots: object,  # noqa: ARG001
         folder: Path,  # noqa: ARG001
-        interrupted: threading.Event,
+        interrupted: Interruption,
     ) -> None:
         actor, following = object.__new__(TrialActor), Phases(iter(phases))
         while not interrupted.is_set() and (asked := following.ask()) is not None:
@@ -230,7 +230,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials
 
 
-def _run_to_its_end(actor: Any, driver: Any, trial: str, interrupted: threading.Event) -> None:
+def _run_to_its_end(actor: Any, driver: Any, trial: str, interrupted: Interruption) -> None:
     while True:
         if interrupted.is_set():
             actor.cleanup()
@@ -240,6 +240,10 @@ def _run_to_its_end(actor: Any, driver: Any, trial: str, interrupted: threading.
         if "short_of_memory" in result:
             driver.short_of_memory(trial, **json.loads(result["short_of_memory"]))
             continue
+        if "disk_full" in result:
+            interrupted.hold(json.loads(result["disk_full"]))
+            driver.end(trial, "paused")
+            return
         if "ended" in result:
             ending = json.loads(result["ended"])
             driver.end(trial, ending.pop("status"), ending.pop("error"), **ending)

@@ -26,6 +26,13 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
+def told_of_disk(error: BaseException) -> str:
+    """What an error says of a full disk, in a line: the file, where it is known, and the system's words."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """What to write a file's bytes to: they are on disk before they take the place of what was there.

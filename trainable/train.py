@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,7 +126,7 @@ class EpochReport:
 
 def train_trial(
     job: TrialJob, data: ImageDataset, device: torch.device, *, resume: bool = False
-) -> Iterator[EpochReport]:
+) -> Generator[EpochReport, None, None]:
     """Train a trial, giving a report each time it is scored; whoever iterates may stop at any of them.
 
     The state at a report, which is part of it, is in `job.files` before that report is given where it is the last one
@@ -138,6 +138,7 @@ def train_trial(
         DivergedError: the loss became NaN or infinite.
         UserError: weights that do not fit, a freeze beyond the blocks of a timm model, nothing to resume, an objective
             that is undefined on the validation images.
+        OSError: its files cannot be written, on closing too; those that were saved before are as they were.
     """
     make_deterministic()
     run = _Run(job, data, device)

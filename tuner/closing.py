@@ -19,9 +19,9 @@ def write_report(store: Store, space: Space, top_k: int, gatherer: Gatherer) -> 
     search = store.record()
     evidence = gatherer.evidence(search)
     conclusions = conclusions_of(search, evidence, importances_of(search, space))
-    write_atomically(store.conclusions_md, conclusions)
     draw_plots(store, search, evidence)
     write_outputs(store, search, top_k, evidence, conclusions)  # after the plots, which it shows
+    write_atomically(store.conclusions_md, conclusions)  # a search that has them has all of this
     refresh_journal(store)
 
 

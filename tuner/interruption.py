@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from trainable.disk import told_of_disk
 from trainable.errors import UserError
 from tuner.store import Store
 
@@ -18,8 +19,10 @@ class Interruption(threading.Event):
     """Set when a search is to stop in order, with the reason."""
 
     reason = "interrupted"
+    unasked = False
+    """whether nobody has asked for it"""
     failed = False
-    """whether nobody asked for it: going on would come to nothing"""
+    """whether it is because going on would come to nothing"""
     again: tuple[str, ...] = ()
     """trials that have failed of it, and are worth another try once it is repaired"""
 
@@ -29,15 +32,21 @@ class Interruption(threading.Event):
             self.reason = reason
             self.set()
 
+    def hold(self, reason: str) -> None:
+        """Stop the search for want of something that it needs, unless someone has asked for that before."""
+        if not self.is_set():
+            self.unasked = True
+            self.interrupt(reason)
+
     def fail(self, reason: str, again: Iterable[str] = ()) -> None:
         """End the search in order, unless someone has asked for that before."""
         if not self.is_set():
             self.failed, self.again = True, tuple(again)
-            self.interrupt(reason)
+            self.hold(reason)
 
 
 class SearchFailedError(Exception):
-    """A search has ended in order, all that finished being written, since going on would come to nothing."""
+    """A search has ended in order, all that finished being written, though nobody asked for it."""
 
 
 @contextmanager
@@ -69,7 +78,13 @@ def stop_search(store: Store, *, wait_seconds: float) -> None:
     """
     if not store.held():
         raise UserError(f"search {store.name!r} is not running: there is nothing to stop")
-    store.home.request(STOP)
+    try:
+        store.home.request(STOP)
+    except OSError as error:
+        raise UserError(
+            f"search {store.name!r} cannot be asked to stop ({told_of_disk(error)}): send SIGTERM to "
+            f"{store.holder() or 'its process'}, which does the same"
+        ) from None
     until = time.monotonic() + wait_seconds
     while store.held():
         if time.monotonic() > until:

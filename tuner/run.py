@@ -6,12 +6,13 @@ import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
 from trainable.precision import require_precision
 from tuner.closing import write_report
@@ -45,7 +46,8 @@ def run_search(config: SearchConfig, *listeners: Listener) -> Store:
     Raises:
         UserError: a mistake in space, data or options, or a search of this name exists; nothing has been written.
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
-        SearchFailedError: it would come to nothing, such as when all trials fail alike; likewise.
+        SearchFailedError: nobody asked for its end: all trials fail alike, or a disk is full; likewise.
+        OSError: the disk is so full that the log cannot tell how it ended; what the log has is kept.
     """
     proved = prove_search(config)
     return _searched(proved, lambda: Store.create(config.results, config.name), _begin, listeners, NOTHING_SPENT)
@@ -101,8 +103,8 @@ def _searched(
         with heeding_requests(store, interrupted), _followed(store, proved, gatherer, [failures.put, *listeners]):
             begin(store, proved)
             _run(store, proved, slots, allowance, interrupted)
-        write_report(store, proved.space, config.top_k, gatherer)
-    if interrupted.failed:
+        _report(store, proved, gatherer, interrupted)
+    if interrupted.unasked:
         raise SearchFailedError(interrupted.reason)
     if interrupted.is_set():
         raise KeyboardInterrupt
@@ -167,11 +169,26 @@ def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance,
         status, reason = "stopped", "interrupted twice"
         raise
     except BaseException as error:
-        status, reason = "failed", f"{type(error).__name__}: {error}"
-        raise
+        if not is_disk_full(error):
+            status, reason = "failed", f"{type(error).__name__}: {error}"
+            raise
+        interrupted.hold("the disk is full: the log could not be written; free some")
+        status, reason = "stopped", interrupted.reason
     finally:
         again: dict[str, Any] = {"again": list(interrupted.again)} if interrupted.again else {}
         store.append("search_ended", status=status, reason=reason, **again)
+
+
+def _report(store: Store, proved: ProvedSearch, gatherer: Gatherer, interrupted: Interruption) -> None:
+    """Write all that is told of a search at its end; what a full disk keeps from being written, `resume` writes."""
+    try:
+        write_report(store, proved.space, proved.config.top_k, gatherer)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        interrupted.hold(f"the disk is full: tables and conclusions are not up to date ({told_of_disk(error)})")
+        with suppress(OSError):
+            store.append("note", text=interrupted.reason)
 
 
 def _new_folder(parent: Path, name: str) -> Path:
@@ -200,7 +217,8 @@ def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners:
     finally:
         store.listeners.clear()
         mirror.close()
-        writer.close()
+        with suppress(OSError):  # the report, which comes next, has all of that again
+            writer.close()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 
+from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
 
 EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
@@ -34,6 +35,9 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
     except Exception as error:
+        if is_disk_full(error):
+            print(f"error: the disk is full: {told_of_disk(error)}", file=sys.stderr)
+            sys.exit(EXIT_FAILED)
         if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing argument
             asked = getattr(getattr(error, "ctx", None), "command_path", "tuner")
             message = error.format_message().replace("Value error, ", "").rstrip(".")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
 from tuner.cli.app import EXIT_FAILED, app
 from tuner.cli.options import (
@@ -217,6 +218,12 @@ def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
         raise
     except SearchFailedError as error:
         print(f"error: {error}; once that is repaired, `tuner resume {searched.name}` goes on", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        kept = f"what finished is in {searched.place}: free some and `tuner resume {searched.name}`"
+        print(f"error: the disk is full: {told_of_disk(error)}; {kept}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
 
     record = store.record()

@@ -38,7 +38,8 @@ def ray_session() -> Iterator[None]:
                 logging_level=logging.ERROR,
                 _temp_dir=str(after_ray.enter_context(session_folder())),
             )
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # of trials that ended badly, too, the log tells
+        for name in ("ray.tune", "ray.train"):  # of trials that ended badly, too, the log tells
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             yield
         finally:

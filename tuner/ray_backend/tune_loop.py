@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
+from tuner.interruption import Interruption
 from tuner.ray_backend.losses import DEATHS, OwnDeaths, loss_of
 from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.slots import Slots
@@ -58,10 +58,11 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
 class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     """Tune's scheduler: gives results to the phase that they are of and stops trials as it says."""
 
-    def __init__(self, phases: Phases, slots: Slots) -> None:
+    def __init__(self, phases: Phases, slots: Slots, interrupted: Interruption) -> None:
         super().__init__()
         self._phases = phases
         self._slots = slots
+        self._interrupted = interrupted
         self._deaths = OwnDeaths()
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
@@ -77,6 +78,10 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         if "crowded_out" in result:
             self._slots.leave_alone(name)
             self._phases.current.put_back(name, "out of memory on a share of a GPU")
+            return
+        if "disk_full" in result:
+            self._interrupted.hold(json.loads(result["disk_full"]))
+            self._phases.current.end(name, "paused")
             return
         if "ended" in result:
             ending = json.loads(result["ended"])
@@ -125,7 +130,7 @@ class _Silent(tune.ProgressReporter):  # type: ignore[misc]  # Ray is untyped
 
 
 class _Interruption(tune.Stopper):  # type: ignore[misc]  # Ray is untyped
-    def __init__(self, interrupted: threading.Event) -> None:
+    def __init__(self, interrupted: Interruption) -> None:
         self._interrupted = interrupted
 
     def __call__(self, trial_id: str, result: Any) -> bool:  # noqa: ARG002
@@ -150,7 +155,7 @@ def run_phases(
     phases: Iterable[Phase],
     slots: Slots,
     folder: Path,
-    interrupted: threading.Event,
+    interrupted: Interruption,
     actor: type[TrialActor] = TrialActor,
 ) -> None:
     """Do what the phases, one at least, hand out; after an interruption what still runs is paused.
@@ -171,7 +176,7 @@ def run_phases(
             name=folder.name,
             storage_path=str(folder.parent.absolute()),
             search_alg=_Asker(following, slots),
-            scheduler=_Reporter(following, slots),
+            scheduler=_Reporter(following, slots, interrupted),
             num_samples=-1,
             stop=_Interruption(interrupted),
             reuse_actors=True,

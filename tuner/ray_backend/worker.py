@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from trainable.compute import PLAIN, ComputeChoice
 from trainable.config import TrialConfig
 from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.devices import gpu_memory_gib, trial_device
+from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import DivergedError
 from trainable.memory import is_out_of_memory, smaller_micro_batch, trains_batch_norm
 from trainable.metrics import parse_objective
@@ -107,7 +110,7 @@ class Assignment:
 class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     """One epoch a step. The actor outlives its trials; nothing of a trial outlives `cleanup`."""
 
-    _reports: Iterator[EpochReport] | None = None
+    _reports: Generator[EpochReport, None, None] | None = None
     _files: TrialCopies | None = None
     _data: ImageDataset | None = None
     _data_of: tuple[Assignment, int] | None = None
@@ -141,17 +144,19 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch, or do the other work at once: what came of it is JSON under one of four names.
+        """Train an epoch, or do the other work at once: what came of it is JSON under one of five names.
 
         `report`: an EpochReport, or `scores`. `ended`: a status and the reason why there is no more.
         `short_of_memory`: the trial goes on with the next step, from its last checkpoint, or with this `micro_batch`
         from its beginning.
         `crowded_out`: it had a share of a GPU, which did not suffice, and may have a whole one.
+        `disk_full`: the reason; the trial can go on from its last checkpoint.
         """
         try:
             report = self._train() if self._work == "train" else self._score()
         except Exception as error:  # whatever a trial does ends that trial, not the search
-            short, ending = is_out_of_memory(error), _ending(error)
+            short, full, ending = is_out_of_memory(error), is_disk_full(error), _ending(error)
+            reason = told_of_disk(error)
         else:
             return {"report": json.dumps(report), "done": report["status"] != "running"}
         if short and self._more_gpu:
@@ -159,6 +164,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         # only here is the error gone, whose frames hold the trial's tensors
         if short and self._work == "train" and (less := self._need_less()) is not None:
             return {"short_of_memory": json.dumps(less), "done": False}
+        if full:
+            told = f"the disk is full on {socket.gethostname()} ({reason}): free some"
+            return {"disk_full": json.dumps(told), "done": True}
         return {"ended": json.dumps(ending), "done": True}
 
     def _need_less(self) -> dict[str, Any] | None:
@@ -212,7 +220,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         """Free the trial's model and its GPU memory."""
         import torch
 
-        has_trained, self._reports = self._reports is not None, None  # which writes what is not yet written
+        reports, self._reports = self._reports, None
+        has_trained = reports is not None
+        if reports is not None:  # which writes what is not yet written
+            with suppress(OSError):  # what cannot be saved goes on from where it was saved before
+                reports.close()
+        del reports
         gc.collect()
         if self._files:
             self._files.leave()

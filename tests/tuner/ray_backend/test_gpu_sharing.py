@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import ray
 from small_trials import small_config
 
 from tuner.config import Resources
+from tuner.interruption import Interruption
 from tuner.ray_backend import staffing
 from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.driver import Driver
@@ -91,7 +91,7 @@ def test_trials_share_gpus_once_one_is_measured_and_get_one_alone_when_that_was_
     try:
         gate = ray.remote(num_cpus=0)(_Gate).options(name="gate").remote()
         with store.lock():
-            run_phases([driver], Slots(Resources()), store.ray / "trials", threading.Event(), gated_actor())
+            run_phases([driver], Slots(Resources()), store.ray / "trials", Interruption(), gated_actor())
         shares = ray.get(gate.seen.remote())
     finally:
         ray.shutdown()

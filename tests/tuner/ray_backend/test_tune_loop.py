@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from ray.tune.search import Searcher
 
 from trainable.config import parse_config
 from tuner.config import Resources
+from tuner.interruption import Interruption
 from tuner.ray_backend import staffing
 from tuner.ray_backend.phase import Phases
 from tuner.ray_backend.proposals import Proposal
@@ -86,7 +86,7 @@ def phases_of(*drivers: Any) -> Phases:
 def reporter(driver: Any) -> _Reporter:
     """Of a driver whose trial t0001 runs."""
     driver.ask()
-    return _Reporter(phases_of(driver), Slots(Resources()))
+    return _Reporter(phases_of(driver), Slots(Resources()), Interruption())
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_a_trial_that_was_short_of_memory_on_its_share_has_not_ended(driver: Any
 
 
 def test_an_interruption_stops_all() -> None:
-    interrupted = threading.Event()
+    interrupted = Interruption()
     stopper = _Interruption(interrupted)
     assert not stopper.stop_all()
     assert not stopper("t0001", {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -246,3 +248,23 @@ def test_what_cannot_be_scored_ends_with_its_reason(actor: TrialActor, assignmen
     actor.setup(given(assignment, work="test"))
     (result,) = stepped(actor)
     assert "best.pt" in json.loads(result["ended"])["error"]
+
+
+def test_on_a_full_disk_a_trial_ends_as_it_was_saved_last(
+    actor: TrialActor, assignment: Assignment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", _no_room)
+        actor.setup(given(assignment))
+        assert "the disk is full on " in json.loads(stepped(actor)[-1]["disk_full"])
+        actor.reset_config(given(assignment, epochs=3))
+        actor.step()
+        actor.cleanup()  # which would save it
+    files = assignment.job("t0001", small_config()).files
+    assert not files.checkpoints.exists() or list(files.checkpoints.iterdir()) == []
+    actor.reset_config(given(assignment))
+    assert reported(stepped(actor))[-1].status == "complete"
+
+
+def _no_room(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
