@@ -63,11 +63,15 @@ def _findings(document: Document, notes: list[str]) -> list[Finding]:
     if found := schema_findings(config):
         return found
     found = list(rule_findings(config))
-    if config["provider"]["type"] == "aws":
+    provider = config["provider"]["type"]
+    if provider == "aws":
         try:
             found += ec2_findings(config)
         except ImportError:
             notes.append("node_config: not checked, botocore is not installed (pip install boto3)")
-    elif config["provider"]["type"] != "local":
+    elif provider == "local":
+        notes.append("CPUs and GPUs: only known on the hosts themselves")
+        notes.append(f"bring it up by RAY_UP_enable_autoscaler_v2=0 ray up {document.name}, or one worker never starts")
+    else:
         notes.append("node_config: only its cloud checks it")
     return found or refusal(config)

@@ -92,7 +92,7 @@ def _ask(url: str, headers: Mapping[str, str], method: str = "GET") -> str:
     request = urllib.request.Request(url, headers=dict(headers), method=method)
     with _DIRECT.open(request, timeout=_TIMEOUT_SECONDS) as answer:
         content: bytes = answer.read()
-    return content.decode()
+    return content.decode(errors="replace")
 
 
 def _time(told: str) -> datetime:

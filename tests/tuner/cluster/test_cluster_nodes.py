@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from trainable.errors import UserError
-from tuner.cluster.nodes import Cluster, read_cluster
+from tuner.cluster.nodes import Cluster, NodeType, read_cluster
 
 ROOT = Path(__file__).parents[3]
 AWS = """
@@ -78,6 +82,39 @@ def test_a_cluster_that_starts_no_node_but_an_empty_head_holds_nothing(tmp_path:
 def test_what_a_file_leaves_to_aws_is_not_held_against_it(tmp_path: Path) -> None:
     text = AWS.replace('resources: {CPU: 4, GPU: 1, "accelerator_type:A10G": 1}', "resources: {}")
     cluster(tmp_path, text).require_room(96, 8)
+
+
+def test_the_file_that_ray_up_leaves_on_the_head_is_read(tmp_path: Path) -> None:
+    """Ray's defaults are filled in, and what AWS told of the instance types."""
+    text = AWS.replace("GPU: 1,", "GPU: 1, memory: 12025908428,").replace("max_workers: 9", "max_workers: 2")
+    left = {**YAML(typ="safe").load(text), "auth": {}, "docker": {}, "head_node": {}, "no_restart": False}
+    *_, gpu = cluster(tmp_path, json.dumps(left)).types
+    assert (gpu.max_nodes, gpu.memory_gib) == (2, pytest.approx(11.2))
+
+
+amounts = st.floats(0, 100)
+kinds = st.builds(
+    NodeType,
+    st.just("any"),
+    st.just(0),
+    st.integers(0, 2),
+    st.none() | amounts,
+    st.none() | amounts,
+    st.none(),
+    st.none() | amounts,
+)
+
+
+@given(st.lists(kinds, min_size=1, max_size=3), amounts, amounts, amounts)
+def test_a_request_is_refused_exactly_if_no_node_holds_it(
+    types: list[NodeType], cpus: float, gpus: float, memory: float
+) -> None:
+    found = Cluster("c.yaml", "aws", 2, tuple(types))
+    if any(kind.holds(cpus, gpus, memory) for kind in types):
+        found.require_room(cpus, gpus, memory)
+        found.require_room(cpus / 2, gpus / 2, memory / 2)
+    else:
+        refused(found, cpus, gpus, memory)
 
 
 def test_hosts_that_are_there_are_not_judged_from_afar(tmp_path: Path) -> None:
