@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.document import write_yaml
@@ -29,6 +29,7 @@ from tuner.store import Store, write_atomically
 from tuner.warm_start import WarmStart, warm_start
 
 if TYPE_CHECKING:
+    from tuner.ray_backend.needs import Needs
     from tuner.ray_backend.worker import Assignment
 
 
@@ -175,11 +176,13 @@ def start_facts(proved: ProvedSearch) -> dict[str, Any]:
     }
 
 
-def assignment_of(store: Store, proved: ProvedSearch) -> Assignment:
-    """What all trials of the search share."""
+def assignment_of(store: Store, proved: ProvedSearch, needs: Needs | None = None) -> Assignment:
+    """What all trials of the search share; `needs` are those of nodes that may join a cluster."""
     from tuner.ray_backend.worker import Assignment
 
     scheduler = proved.space.scheduler
+    if needs and not is_url(needs.results):
+        needs = replace(needs, results=str(store.splits.absolute()))
     return Assignment(
         folder=str(store.home.place if is_url(store.place) else store.folder.absolute()),
         root=str(proved.data.root),
@@ -196,4 +199,5 @@ def assignment_of(store: Store, proved: ProvedSearch) -> Assignment:
         depths=shared_depths(proved.space),
         precision=proved.config.precision,
         compute=proved.config.compute,
+        needs=asdict(needs) if needs else None,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -31,6 +33,17 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Of this project's own Python files, which all processes of a search must have alike."""
+    here = Path(__file__).parents[1]
+    files = sorted(file for room in ("trainable", "search_spaces", "tuner") for file in (here / room).rglob("*.py"))
+    contents = hashlib.sha256()
+    for file in files:
+        contents.update(f"{file.relative_to(here)}\n".encode() + file.read_bytes())
+    return contents.hexdigest()
 
 
 def git_commit() -> str | None:

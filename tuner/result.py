@@ -87,13 +87,14 @@ class Result:
         return to_markdown(record, gather(self.store, record), top=10)
 
 
-def search(space: str | Path, data: str | Path, name: str, **options: Any) -> Result:
+def search(space: str | Path, data: str | Path, name: str, *, address: str | None = None, **options: Any) -> Result:
     """Search and wait for the end.
 
     Args:
         space: a shipped space's name, or a file
         data: a folder of class folders or split folders, or a CSV or Parquet manifest
         name: of the search's folder in `results`, which is a folder too, or a URL
+        address: of the Ray cluster to run on, as HOST:PORT or `auto`; None: `RAY_ADDRESS`, or this machine alone
         options: as in SearchConfig; `data_options` as in DataConfig
 
     Raises:
@@ -101,7 +102,7 @@ def search(space: str | Path, data: str | Path, name: str, **options: Any) -> Re
     """
     data_options = options.pop("data_options", {})
     fields = {"name": name, "space": str(space), "data": {"path": Path(data).absolute(), **data_options}, **options}
-    return Result(run_search(parse_options(SearchConfig, **fields)))
+    return Result(run_search(parse_options(SearchConfig, **fields), address=address))
 
 
 def load(name: Place, results: Place = "results") -> Result:

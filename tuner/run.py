@@ -20,15 +20,19 @@ from tuner.config import AS_BEFORE, SearchConfig, TimeLimits
 from tuner.evidence.gathering import Gatherer
 from tuner.interruption import Interruption, SearchFailedError, heeding_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
+from tuner.ray_backend.address import Head, find_head
 from tuner.report.writer import OutputWriter
 from tuner.resumption import Extension, Resumption, prove_again
 from tuner.retention import Retention
 from tuner.same_failures import SameFailures
 from tuner.spending import NOTHING_SPENT, Spent, time_spent
+from tuner.storage.place import is_url
 from tuner.store import Event, Store
 
 if TYPE_CHECKING:
+    from tuner.phases import SearchPhases
     from tuner.ray_backend.allowance import Allowance
+    from tuner.ray_backend.needs import Needs
     from tuner.ray_backend.slots import Slots
 
 Listener = Callable[[Event], None]
@@ -36,21 +40,24 @@ Begin = Callable[[Store, ProvedSearch], None]
 """writes what a search's log says before its trials"""
 
 
-def run_search(config: SearchConfig, *listeners: Listener) -> Store:
+def run_search(config: SearchConfig, *listeners: Listener, address: str | None = None) -> Store:
     """Prove, prepare and run a search; its results are in the store's folder, whatever ends it.
 
     Args:
         config: what to search
         listeners: called with every event, in order, after it is in the log
+        address: of the Ray cluster to run on, as `find_head`
 
     Raises:
-        UserError: a mistake in space, data or options, or a search of this name exists; nothing has been written.
+        UserError: a mistake in address, space, data or options, or the name is taken; nothing has been written.
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
         SearchFailedError: nobody asked for its end: all trials fail alike, or a disk is full; likewise.
         OSError: the disk is so full that the log cannot tell how it ended; what the log has is kept.
     """
+    head = find_head(address)
     proved = prove_search(config)
-    return _searched(proved, lambda: Store.create(config.results, config.name), _begin, listeners, NOTHING_SPENT)
+    opened = partial(Store.create, config.results, config.name)
+    return _searched(proved, opened, _begin, listeners, NOTHING_SPENT, head)
 
 
 def resume_search(
@@ -59,6 +66,7 @@ def resume_search(
     accept_changes: bool = False,
     extension: Extension | None = None,
     limits: TimeLimits = AS_BEFORE,
+    address: str | None = None,
 ) -> Store:
     """Go on with a search that was left before its end, however that happened, or beyond its end.
 
@@ -71,38 +79,49 @@ def resume_search(
         accept_changes: go on though space, data or code differ from what they were, and record how
         extension: what is to be tried beside what it was begun with
         limits: time that it is granted from now on
+        address: as `run_search`
 
     Raises:
-        UserError: as `prove_again`, or another process runs it.
+        UserError: as `find_head` and `prove_again`, or another process runs it.
         KeyboardInterrupt, SearchFailedError: as `run_search`.
     """
+    head = find_head(address)
     with store.lock():
         again = prove_again(store, accept_changes=accept_changes, extension=extension, limits=limits)
         spent = replace(time_spent(store.events()), **dict.fromkeys(again.granted, 0.0))
-        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners, spent)
+        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners, spent, head)
 
 
 def _searched(
-    proved: ProvedSearch, opened: Callable[[], Store], begin: Begin, listeners: Iterable[Listener], spent: Spent
+    proved: ProvedSearch,
+    opened: Callable[[], Store],
+    begin: Begin,
+    listeners: Iterable[Listener],
+    spent: Spent,
+    head: Head | None,
 ) -> Store:
     """Run what is proved, in the folder that is there once there is something to run it on."""
     # Ray and torch take seconds to import: not before there is something to run
+    from tuner.phases import SearchPhases
+    from tuner.ray_backend.capacity import growing_cluster
     from tuner.ray_backend.session import ray_session
     from tuner.ray_backend.slots import Slots
 
     config = proved.config
     # the lock outlives Ray, so that a search that nobody holds has no process left; and in this order, since Ray sets a
     # SIGTERM handler of its own
-    with ExitStack() as held, ray_session(), _interruptible() as interrupted:
-        slots = Slots(config.resources)
+    with ExitStack() as held, ray_session(head) as joined, _interruptible() as interrupted:
+        slots = Slots(config.resources, growing_cluster() if joined else None)
         require_precision(config.precision, "cuda" if slots.gpus else "cpu")
         allowance = _allowance(proved, slots, spent)
+        needs = _prove_nodes(proved, slots) if joined else None
         store = opened()
         held.enter_context(store.lock())
         gatherer, failures = Gatherer(store), SameFailures(config.max_same_failures, interrupted)
         with heeding_requests(store, interrupted), _followed(store, proved, gatherer, [failures.put, *listeners]):
             begin(store, proved)
-            _run(store, proved, slots, allowance, interrupted)
+            phases = SearchPhases(store, proved, assignment_of(store, proved, needs), allowance)
+            _run(store, phases, slots, allowance, interrupted)
         _report(store, proved, gatherer, interrupted)
     if interrupted.unasked:
         raise SearchFailedError(interrupted.reason)
@@ -153,11 +172,26 @@ def _allowance(proved: ProvedSearch, slots: Slots, spent: Spent) -> Allowance:
     return Allowance(hours, gpu_hours, slots.gpus_of, spent)
 
 
-def _run(store: Store, proved: ProvedSearch, slots: Slots, allowance: Allowance, interrupted: Interruption) -> None:
-    from tuner.phases import SearchPhases
+def _prove_nodes(proved: ProvedSearch, slots: Slots) -> Needs:
+    """What nodes need that join a cluster's others, which have it.
+
+    Raises:
+        UserError: what they lack.
+    """
+    from tuner.ray_backend.needs import Needs
+    from tuner.ray_backend.proved_nodes import prove_nodes
+
+    weights = tuple(str(found.path) for found in proved.weights.values())
+    image, results = proved.data.root / proved.data.rows[0].image, proved.config.results
+    where = str(results) if is_url(results) else str(Path(results).absolute())
+    needs = Needs.of_driver(image, weights, where)
+    prove_nodes(slots.holding, needs, more_may_start=slots.may_grow)
+    return needs
+
+
+def _run(store: Store, phases: SearchPhases, slots: Slots, allowance: Allowance, interrupted: Interruption) -> None:
     from tuner.ray_backend.tune_loop import run_phases
 
-    phases = SearchPhases(store, proved, assignment_of(store, proved), allowance)
     status, reason = "complete", ""
     try:
         run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted)

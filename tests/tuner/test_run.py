@@ -142,7 +142,7 @@ def test_a_cache_without_a_proper_limit_is_refused_before_any_work(
 
 
 def test_too_few_resources_write_nothing(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(resources: object) -> None:  # noqa: ARG001
+    def refuse(*given: object) -> None:  # noqa: ARG001
         raise UserError("--gpus-per-trial 1: there are 0 GPUs; give at most 0")
 
     monkeypatch.setattr(slots, "Slots", refuse)

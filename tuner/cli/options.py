@@ -18,6 +18,10 @@ Results = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 Data = Annotated[Path, typer.Option("--data", help="folder of class or split folders, or a CSV or Parquet manifest")]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="auto|HOST:PORT", help="run on this Ray cluster; default: RAY_ADDRESS, or this machine alone"),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="never download pretrained weights")]
 
 

@@ -13,6 +13,7 @@ from trainable.errors import UserError
 from tuner.cli.app import EXIT_FAILED, app
 from tuner.cli.options import (
     DEFAULT_RESULTS,
+    Address,
     Data,
     Name,
     Offline,
@@ -81,6 +82,7 @@ def search(
         Literal["plain", "auto"], typer.Option(help="auto: a probe may choose another layout, or compiled steps")
     ] = "plain",
     offline: Offline = False,
+    address: Address = None,
     plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
     *,
     reading: dict[str, Any],
@@ -127,7 +129,8 @@ def search(
         results=results,
         offline=offline,
     )
-    _watch(Store(beneath(as_place(results), config.name)), lambda progress: run_search(config, progress.hear))
+    store = Store(beneath(as_place(results), config.name))
+    _watch(store, lambda progress: run_search(config, progress.hear, address=address))
 
 
 @app.command()
@@ -139,13 +142,14 @@ def resume(
     ] = False,
     hours: MoreHours = None,
     gpu_hours: MoreGpuHours = None,
+    address: Address = None,
 ) -> None:
     """Go on with a search that was interrupted, killed or out of time."""
     from tuner.config import TimeLimits, parse_options
     from tuner.store import Store
 
     limits = parse_options(TimeLimits, hours=hours, gpu_hours=gpu_hours)
-    _go_on(Store.open(name, results), accept_changes, limits)
+    _go_on(Store.open(name, results), accept_changes, limits, address)
 
 
 @app.command()
@@ -161,6 +165,7 @@ def extend(
     ] = False,
     hours: MoreHours = None,
     gpu_hours: MoreGpuHours = None,
+    address: Address = None,
 ) -> None:
     """Try more in a search that has ended or was left; the table holds old and new trials."""
     from tuner.config import TimeLimits, parse_options
@@ -170,17 +175,30 @@ def extend(
     if not trials.removeprefix("+").isdecimal() or not int(trials):
         raise UserError(f"--trials {trials!r}: must be a number of trials to add, such as +20")
     limits = parse_options(TimeLimits, hours=hours, gpu_hours=gpu_hours)
-    _go_on(Store.open(name, results), accept_changes, limits, Extension(int(trials), space))
+    _go_on(Store.open(name, results), accept_changes, limits, address, Extension(int(trials), space))
 
 
-def _go_on(store: "Store", accept_changes: bool, limits: "TimeLimits", extension: "Extension | None" = None) -> None:
+def _go_on(
+    store: "Store",
+    accept_changes: bool,
+    limits: "TimeLimits",
+    address: str | None,
+    extension: "Extension | None" = None,
+) -> None:
     """Run a search on from its log, of which progress knows."""
     from tuner.run import resume_search
 
     def run(progress: "Progress") -> "Store":
         for event in store.events():
             progress.recall(event)
-        return resume_search(store, progress.hear, accept_changes=accept_changes, extension=extension, limits=limits)
+        return resume_search(
+            store,
+            progress.hear,
+            accept_changes=accept_changes,
+            extension=extension,
+            limits=limits,
+            address=address,
+        )
 
     _watch(store, run)
 

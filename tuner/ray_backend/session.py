@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import psutil
 import ray
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
 from trainable.errors import UserError
+from tuner.ray_backend.address import PROBE_SECONDS, Head
 from tuner.ray_backend.session_folder import session_folder
 
 
 @contextmanager
-def ray_session() -> Iterator[None]:
-    """A Ray of this process's own, gone when it is left; joins the cluster of `RAY_ADDRESS` where that is set.
+def ray_session(head: Head | None = None) -> Iterator[bool]:
+    """A Ray of this process's own, gone when it is left, or the cluster of this head: whether it is one.
 
     Raises:
-        UserError: no cluster answers at that address.
+        UserError: this machine is no part of that cluster, or its Ray is another version.
     """
-    address = os.environ.get("RAY_ADDRESS")
     with ExitStack() as after_ray:
-        if address:
-            try:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            except (ConnectionError, ValueError) as error:
-                raise UserError(
-                    f"RAY_ADDRESS={address}: no Ray cluster answers there ({str(error).splitlines()[0]}); start one, "
-                    "or unset RAY_ADDRESS to search on this machine alone"
-                ) from None
-        else:
+        if head is None:
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -38,9 +31,44 @@ def ray_session() -> Iterator[None]:
                 logging_level=logging.ERROR,
                 _temp_dir=str(after_ray.enter_context(session_folder())),
             )
+        else:
+            _join(head)
         for name in ("ray.tune", "ray.train"):  # of trials that ended badly, too, the log tells
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            yield
+            yield head is not None
         finally:
             ray.shutdown()
+
+
+def _join(head: Head) -> None:
+    # Ray gives a node that is made where a token is one that asks for it, and looks for it for `auto` only
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    try:
+        _require_node_here(head)
+        ray.init(address=head.address, log_to_driver=False, logging_level=logging.ERROR)
+    except ray.exceptions.AuthenticationError:
+        raise UserError(
+            f"{head.given}: that cluster asks for a token; set RAY_AUTH_MODE=token, and have the cluster's token in "
+            "~/.ray/auth_token here and on all nodes"
+        ) from None
+    except RuntimeError as error:
+        if "Version mismatch" not in str(error):
+            raise
+        told = " ".join(str(error).split())
+        raise UserError(f"{head.given}: {told}; install the cluster's versions of Ray and Python here") from None
+    except (ConnectionError, ValueError) as error:
+        raise UserError(f"{head.given}: that cluster cannot be joined ({str(error).splitlines()[0]})") from None
+
+
+def _require_node_here(head: Head) -> None:
+    """Raises UserError where this machine is no node of the cluster: Ray would look for one for a minute."""
+    nodes = ray._raylet.GcsClient(address=head.address).get_all_node_info(timeout=PROBE_SECONDS).values()
+    addresses = {node.node_manager_address for node in nodes if node.state == node.ALIVE}
+    here = {found.address for interface in psutil.net_if_addrs().values() for found in interface}
+    if not addresses & here:
+        raise UserError(
+            f"{head.given}: this machine is no node of that cluster ({', '.join(sorted(addresses)) or 'it has none'}); "
+            "run on its head, or use `tuner submit --cluster`"
+        )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import ray
-
 from trainable.data.cache import cache_folder
-from trainable.errors import UserError
+from tuner.cluster.nodes import Cluster
 from tuner.config import Resources
+from tuner.ray_backend.capacity import Capacity, Node, capacity
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.resources import SMALLEST_SHARE, GpuShares, MemoryKey, Peaks, fit, has_peaked, memory_key
 from tuner.ray_backend.staffing import Staffing
@@ -18,37 +17,51 @@ from tuner.ray_backend.staffing import Staffing
 class Slots:
     """How many trials may run at once, and what each takes: of GPUs what was asked for, or what it is known to need.
 
+    Args:
+        cluster: what the one that was joined may grow to
+
     Raises:
-        UserError: more is asked for one trial than there is.
+        UserError: more is asked for one trial than any node has.
     """
 
-    def __init__(self, resources: Resources) -> None:
-        cluster = ray.cluster_resources()
-        gpus = cluster.get("GPU", 0.0)
-        wanted = resources.gpus_per_trial
-        self.gpus = (1.0 if gpus else 0.0) if wanted is None else wanted
+    def __init__(self, resources: Resources, cluster: Cluster | None = None) -> None:
+        self._cluster = cluster
+        there, wanted = self.capacity, resources.gpus_per_trial
+        self.gpus = (1.0 if there.has_gpus else 0.0) if wanted is None else wanted
         self.cpus = resources.cpus_per_trial
         self._limit = resources.workers
-        self._shares = GpuShares(Peaks(cache_folder() / "peaks.json")) if gpus and wanted is None else None
+        shared = there.has_gpus and wanted is None
+        self._shares = GpuShares(Peaks(cache_folder() / "peaks.json")) if shared else None
         self._staffing = Staffing()
         self._taken: dict[str, float] = {}
         """trial -> share of a GPU"""
-        for name, each, have in (("CPUs", self.cpus, cluster.get("CPU", 0.0)), ("GPUs", self.gpus, gpus)):
-            if each > have:
-                option = f"--{name.lower()}-per-trial"
-                raise UserError(f"{option} {each:g}: there are {have:g} {name}; give at most {have:g}")
+        there.require(self.cpus, self.gpus)
+
+    @property
+    def capacity(self) -> Capacity:
+        """What there is now."""
+        return capacity(self._cluster)
+
+    @property
+    def holding(self) -> list[Node]:
+        """The nodes that can run a trial now."""
+        return self.capacity.holding(self.cpus, self.gpus)
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether the cluster starts nodes when they are asked for."""
+        return self._cluster is not None and self._cluster.provider != "local"
 
     def room(self, running: Collection[str]) -> bool:
-        """Whether one more trial may be asked for beside these. Nodes may come and go."""
+        """Whether one more trial may be asked for beside these. Nodes may come and go, and come when they are asked."""
         if not self._staffing.more_than(len(running)):
             return False
-        cluster = ray.cluster_resources()
-        gpus = cluster.get("GPU", 0.0)
-        fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
-        if not self._shares:
-            fits = min(fits, _fixed_shares(self.gpus, gpus)) if self.gpus else fits
-        elif running and not fit([*(self._taken[trial] for trial in running), SMALLEST_SHARE], int(gpus)):
-            return False
+        there = self.capacity
+        fits = there.trials(self.cpus, SMALLEST_SHARE if self._shares else self.gpus)
+        if self._shares and running:
+            shares = [*(self._taken[trial] for trial in running), SMALLEST_SHARE]
+            if not fit(shares, there.gpus(self.cpus)):
+                return False
         return len(running) < max(1, min(fits, self._limit or fits))
 
     def take(self, proposal: Proposal) -> dict[str, float]:
@@ -79,9 +92,3 @@ class Slots:
 
 def _key(proposal: Proposal) -> MemoryKey:
     return memory_key(proposal.config, proposal.assignment.precision)
-
-
-def _fixed_shares(share: float, gpus: float) -> int:
-    if share < 1:
-        return int(gpus) * int(1 / share + 1e-9)  # a share is of one GPU, never across two
-    return int(gpus / share)

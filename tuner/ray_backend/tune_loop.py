@@ -16,7 +16,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
 from tuner.interruption import Interruption
-from tuner.ray_backend.losses import DEATHS, OwnDeaths, loss_of
+from tuner.ray_backend.losses import DEATHS, Loss, OwnDeaths, loss_of
 from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.worker import TrialActor
@@ -83,6 +83,9 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._interrupted.hold(json.loads(result["disk_full"]))
             self._phases.current.end(name, "paused")
             return
+        if "unfit_node" in result:
+            self._gone(name, Loss(json.loads(result["unfit_node"])["reason"], own=True))
+            return
         if "ended" in result:
             ending = json.loads(result["ended"])
             self._phases.current.end(name, ending.pop("status"), ending.pop("error"), **ending)
@@ -93,15 +96,18 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         """The actor died: its process was killed, its node is gone, or it could not be started."""
-        name, loss = trial.config["trial"], loss_of(_error_of(trial))
+        self._gone(trial.config["trial"], loss_of(_error_of(trial)))
+
+    def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
+        self._phases.current.end(trial.config["trial"], "paused")
+
+    def _gone(self, name: str, loss: Loss) -> None:
+        """A trial is to go on in another process, unless it may have ended too many itself."""
         if loss.own and self._deaths.died(name):
             told = f"{loss.reason}, {DEATHS} times in a row without an epoch in between"
             self._phases.current.end(name, "lost", told)
         else:
             self._phases.current.put_back(name, loss.reason)
-
-    def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
-        self._phases.current.end(trial.config["trial"], "paused")
 
     def _take(self, name: str, result: Mapping[str, Any]) -> bool:
         if "report" not in result:

@@ -29,6 +29,7 @@ from trainable.prefix.planner import Sharing
 from trainable.task import Task
 from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
 from trainable.weights import Weights
+from tuner.ray_backend.needs import Needs, shortcomings
 from tuner.ray_backend.resources import tensors_share
 from tuner.storage.home import Home
 from tuner.storage.homes import home_at
@@ -66,6 +67,8 @@ class Assignment:
     """backbone -> numbers of frozen blocks that its trials may have"""
     precision: Precision = "fp32"
     compute: ComputeChoice = "plain"
+    needs: dict[str, Any] | None = None
+    """what a node must have, which may have joined since the nodes were asked; None: the driver's own machine"""
 
     def enter(self) -> None:
         """Make this process one that trials of the search can run in."""
@@ -119,6 +122,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     _short_at: float = 0
     """the epoch after which memory ran out"""
     _libraries_set_aside: bool = False
+    _is_fit: bool = False
+    """whether this node was found to have what the search needs"""
 
     def setup(self, config: dict[str, Any]) -> None:
         assignment = Assignment(**config["assignment"])
@@ -144,14 +149,18 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch, or do the other work at once: what came of it is JSON under one of five names.
+        """Train an epoch, or do the other work at once: what came of it is JSON under one of six names.
 
         `report`: an EpochReport, or `scores`. `ended`: a status and the reason why there is no more.
         `short_of_memory`: the trial goes on with the next step, from its last checkpoint, or with this `micro_batch`
         from its beginning.
         `crowded_out`: it had a share of a GPU, which did not suffice, and may have a whole one.
         `disk_full`: the reason; the trial can go on from its last checkpoint.
+        `unfit_node`: this node lacks something that any trial of the search needs; nothing was done.
         """
+        if not self._is_fit and (unfit := self._unfit_node()):
+            return {"unfit_node": json.dumps(unfit), "done": True}
+        self._is_fit = True
         try:
             report = self._train() if self._work == "train" else self._score()
         except Exception as error:  # whatever a trial does ends that trial, not the search
@@ -168,6 +177,17 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             told = f"the disk is full on {socket.gethostname()} ({reason}): free some"
             return {"disk_full": json.dumps(told), "done": True}
         return {"ended": json.dumps(ending), "done": True}
+
+    def _unfit_node(self) -> dict[str, str] | None:
+        """The node, and what it lacks; None: nothing."""
+        wanting = shortcomings(Needs(**self._assignment.needs)) if self._assignment.needs else []
+        return {"node": self._node(), "reason": "; ".join(wanting)} if wanting else None
+
+    @staticmethod
+    def _node() -> str:
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
 
     def _need_less(self) -> dict[str, Any] | None:
         """Free the memory and be ready to try again, first as before; None: there is nothing smaller to try.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -28,10 +28,14 @@ def _workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> SetCluster:
-    """cluster(CPU=4, GPU=1): what Ray says that there is."""
+    """cluster({"CPU": 4, "GPU": 1}, ...): the nodes that Ray says are there."""
 
-    def say(**resources: float) -> None:
-        monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
+    def say(*nodes: Mapping[str, float]) -> None:
+        told = [
+            {"Alive": True, "NodeID": str(number), "NodeManagerAddress": f"10.0.0.{number}", "Resources": resources}
+            for number, resources in enumerate(nodes)
+        ]
+        monkeypatch.setattr(ray, "nodes", lambda: [*told, {"Alive": False, "Resources": {}}])
 
     return say
 
@@ -56,7 +60,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> SetCluster:
 def test_as_many_trials_as_fit(
     resources: dict[str, Any], there: dict[str, float], count: int, cluster: SetCluster
 ) -> None:
-    cluster(**there)
+    cluster(there)
     assert at_once(Slots(Resources(**resources))) == count
 
 
@@ -74,23 +78,23 @@ def proposal(trial: str, **fields: Any) -> Proposal:
 
 
 def test_a_gpu_is_taken_where_there_is_one(cluster: SetCluster) -> None:
-    cluster(CPU=4.0)
+    cluster({"CPU": 4.0})
     assert Slots(Resources()).gpus == 0
-    cluster(CPU=4.0, GPU=1.0)
+    cluster({"CPU": 4.0, "GPU": 1.0})
     assert Slots(Resources()).gpus == 1
 
 
 def test_slots_follow_the_cluster(cluster: SetCluster) -> None:
-    cluster(CPU=4.0)
+    cluster({"CPU": 4.0})
     slots = Slots(Resources())
-    cluster(CPU=8.0)
+    cluster({"CPU": 8.0})
     assert at_once(slots) == 8
     cluster()
     assert at_once(slots) == 1
 
 
 def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -> None:
-    cluster(CPU=64.0, GPU=2.0)
+    cluster({"CPU": 64.0, "GPU": 2.0})
     slots = Slots(Resources())
     assert at_once(slots) == 2
     small, large = proposal("t0001", freeze="all"), proposal("t0002", freeze=0)
@@ -106,7 +110,7 @@ def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -
 
 
 def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
-    cluster(CPU=64.0, GPU=2.0)
+    cluster({"CPU": 64.0, "GPU": 2.0})
     slots = Slots(Resources(gpus_per_trial=0.5))
     slots.learn(proposal("t0001"), {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
     slots.leave_alone("t0001")
@@ -118,11 +122,11 @@ def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
 @pytest.mark.parametrize(
     ("resources", "told"),
     [
-        ({"cpus_per_trial": 8.0}, "--cpus-per-trial 8: there are 4 CPUs; give at most 4"),
-        ({"gpus_per_trial": 1.0}, "--gpus-per-trial 1: there are 0 GPUs; give at most 0"),
+        ({"cpus_per_trial": 8.0}, "--cpus-per-trial 8: no node has more than 4 CPUs; give at most 4"),
+        ({"gpus_per_trial": 1.0}, "--gpus-per-trial 1: no node has more than 0 GPUs; give at most 0"),
     ],
 )
 def test_more_than_there_is_is_refused(resources: dict[str, float], told: str, cluster: SetCluster) -> None:
-    cluster(CPU=4.0)
+    cluster({"CPU": 4.0})
     with pytest.raises(UserError, match=told):
         Slots(Resources(**resources))

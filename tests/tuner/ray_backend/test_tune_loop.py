@@ -32,7 +32,8 @@ ASSIGNMENT = Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro"
 def _two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of which may have a worker at once."""
     monkeypatch.setattr(staffing, "LONGEST_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    node = {"Alive": True, "NodeID": "0", "NodeManagerAddress": "10.0.0.1", "Resources": {"CPU": 2.0}}
+    monkeypatch.setattr(ray, "nodes", lambda: [node])
 
 
 def proposal(trial: str, **fields: Any) -> Proposal:
