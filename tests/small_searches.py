@@ -23,6 +23,8 @@ from small_trials import TINY
 
 from tuner import cli
 from tuner.interruption import Interruption
+from tuner.storage.homes import home_at
+from tuner.storage.place import Place, beneath
 
 IMAGES = 40
 """With 70/15/15, 28 train, 6 val, 6 test."""
@@ -120,19 +122,19 @@ class RunningSearch:
 
 
 def start_search(
-    space: Path, data: Path, results: Path, name: str, *options: object, **environment: str
+    space: Path, data: Path, results: Place, name: str, *options: object, **environment: str
 ) -> RunningSearch:
     """`tuner search` on its way; stdout and stderr are no terminals."""
     where = ("--data", data, "--results", results, "--name", name)
-    return _start(results / name, "search", space, *where, *options, **environment)
+    return _start(beneath(results, name), "search", space, *where, *options, **environment)
 
 
-def start_resuming(folder: Path, *options: object) -> RunningSearch:
+def start_resuming(place: Place, *options: object) -> RunningSearch:
     """`tuner resume` of a search, likewise."""
-    return _start(folder, "resume", folder, *options)
+    return _start(place, "resume", place, *options)
 
 
-def _start(folder: Path, *arguments: object, **environment: str) -> RunningSearch:
+def _start(place: Place, *arguments: object, **environment: str) -> RunningSearch:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner.cli", *map(str, arguments)],
@@ -143,7 +145,7 @@ def _start(folder: Path, *arguments: object, **environment: str) -> RunningSearc
         text=True,
         start_new_session=True,
     )
-    return RunningSearch(process, folder)
+    return RunningSearch(process, home_at(place).folder)
 
 
 def _name(process: psutil.Process) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from trainable.disk import told_of_disk
 from trainable.errors import UserError
@@ -67,7 +67,8 @@ def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
     finally:
         done.set()
         looking.join()
-        store.home.withdraw(STOP)
+        with suppress(OSError):  # where it lies on, the next run withdraws it
+            store.home.withdraw(STOP)
 
 
 def stop_search(store: Store, *, wait_seconds: float) -> None:

@@ -104,7 +104,7 @@ class SearchPhases:
         if not planned:
             return
         write_rerun_splits(self._store.folder, planned, proved.data.rows, proved.data.labels, wanted)
-        self._store.publish()
+        self._store.home.push(self._store.folder / "splits")
         begun = {again.id: again.epochs_run for again in search.reruns}
         numbers = itertools.count(len(search.trials) + len(search.reruns))
         proposals = []

@@ -111,7 +111,7 @@ def write_inputs(store: Store, proved: ProvedSearch) -> None:
     write_atomically(store.search_yaml, resolved_yaml(proved))
     for plugin in loaded_plugins():
         write_atomically(store.folder / "plugins" / plugin.name, plugin.source)
-    store.publish()
+    store.home.push(store.splits, store.search_yaml, store.folder / "plugins")  # workers read them
 
 
 def resolved_yaml(proved: ProvedSearch) -> str:

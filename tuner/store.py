@@ -205,10 +205,6 @@ class Store:
         self.home.pull(path)
         return path
 
-    def publish(self) -> None:
-        """Have workers and other machines see what was written into the folder so far."""
-        self.home.publish()
-
     @property
     def plots(self) -> Path:
         """The folder of pictures."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -99,7 +100,8 @@ class Gatherer:
 
     def evidence(self, record: SearchRecord) -> Evidence:
         """The evidence of the search as this record tells it."""
-        self._store.fetch(self._store.all_predictions)
+        with suppress(OSError):  # a table of what is here is better than none
+            self._store.fetch(self._store.all_predictions)
         trials = [trial for trial in record.trials if trial.eligible]
         intervals = {name: found.interval for name, found in self._scored(record).items()}
         ranks, seeds = self._ranks(record, trials)

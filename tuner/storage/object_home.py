@@ -129,7 +129,7 @@ class ObjectHome:
         return self._mirror.remarks() if self._mirror else []
 
     def paths(self, folder: Path) -> list[Path]:
-        return [self.folder / name for name in self._patient.listed(folder.relative_to(self.folder).as_posix())]
+        return [self.folder / name for below in self._names([folder]) for name in self._patient.listed(below)]
 
     def pull(self, *paths: Path) -> None:
         with self._alone():
@@ -221,7 +221,7 @@ class ObjectHome:
             )
 
     def _names(self, paths: Iterable[Path]) -> list[str]:
-        return [path.relative_to(self.folder).as_posix() for path in paths]
+        return [path.relative_to(self.folder).as_posix() if path != self.folder else "" for path in paths]
 
 
 def _is_published(name: str, at_the_end: bool) -> bool:

@@ -46,3 +46,6 @@ class FaultyFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec is unt
 
     def find(self, path: str, *rest: Any, **options: Any) -> Any:
         return self._do("find", path, *rest, **options)
+
+    def put_file(self, lpath: str, rpath: str, *rest: Any, **options: Any) -> None:
+        self._do("put_file", lpath, rpath, *rest, **options)
