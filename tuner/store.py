@@ -223,13 +223,13 @@ class Store:
 
     def events(self) -> Iterator[Event]:
         """The log's events in order, a half-written last line left out; `warnings` then names the lines skipped."""
-        if self._log is None:
-            self.home.refresh()
+        self.home.refresh()
         self.warnings = []
         yield from read_log(self.events_jsonl, self.warnings)
 
     def notes(self) -> Iterator[Event]:
         """People's remarks in order, as `note` events; they have a log of their own."""
+        self.home.refresh()
         if self.notes_jsonl.exists():
             yield from (event for event in read_log(self.notes_jsonl, self.warnings) if event.get("kind") == "note")
 

@@ -48,7 +48,7 @@ class Home(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Have the folder hold the log, the notes and the tables as they are now."""
+        """Have the folder hold the log, the notes and the tables as they are now; to the writer only notes are new."""
         ...
 
     def hold(self) -> AbstractContextManager[WritableLog]:

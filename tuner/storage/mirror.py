@@ -17,12 +17,13 @@ class Mirror:
         self._works = works
         self._trouble = ""
         self._told = False
+        self.troubled = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
 
     def remarks(self) -> list[str]:
         """What went wrong first, once."""
-        if not self._trouble or self._told:
+        if not self.troubled.is_set() or self._told:
             return []
         self._told = True
         return [f"files are not brought home for now, which is tried again: {self._trouble}"]
@@ -42,3 +43,4 @@ class Mirror:
                     work()
             except OSError as error:  # also a file that has just gone, a folder that cannot be read
                 self._trouble = str(error)
+                self.troubled.set()

@@ -81,8 +81,9 @@ class ObjectHome:
         with self._alone():
             if locker(self.folder) is None:
                 self._bring_up_to_date()
-            else:
-                self._pull_notes()
+                return
+            with suppress(StorageError):  # a search goes on without them
+                self._pull_notes(self._objects)
 
     @contextmanager
     def hold(self) -> Iterator[WritableLog]:
@@ -115,7 +116,7 @@ class ObjectHome:
 
     def note(self, head: Event, fields: Event) -> Event:
         with self._alone():
-            self._pull_notes()
+            self._pull_notes(self._objects)
             with closing(OpenLog(self.folder / NOTES_LOG)) as log:
                 event = log.write(head, fields, durable=False)
             self._notes_mark.unlink(missing_ok=True)
@@ -176,7 +177,7 @@ class ObjectHome:
         self._settle()
         pull_log(self._patient, self.folder / EVENTS_LOG, self.folder / MARKS / "events.json")
         self._copies.pull(REFRESHED, self._patient.listed())
-        self._pull_notes()
+        self._pull_notes(self._patient)
 
     def _settle(self) -> None:
         """Find out that the folder is of the search that is there now, not of one before it of the same name."""
@@ -197,12 +198,12 @@ class ObjectHome:
             known.write_bytes(now)
         self._settled = True
 
-    def _pull_notes(self) -> None:
-        names = sorted(name for name in self._patient.listed(_NOTES))
+    def _pull_notes(self, objects: Objects) -> None:
+        names = sorted(objects.listed(_NOTES))
         with suppress(OSError, ValueError):
             if json.loads(self._notes_mark.read_text(encoding="utf-8")) == names:
                 return
-        lines = b"".join(self._patient.get_all(names))
+        lines = b"".join(objects.get_all(names))
         if lines or (self.folder / NOTES_LOG).exists():
             (self.folder / NOTES_LOG).write_bytes(lines)
         self._notes_mark.parent.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from tuner.config import SearchConfig, parse_options
 from tuner.records import SearchRecord
 from tuner.result import load
 from tuner.run import resume_search, run_search
-from tuner.storage import object_home
+from tuner.storage import lease, object_home
 from tuner.storage.object_home import local_folder
 from tuner.storage.objects import open_objects
 from tuner.store import Event, Store
@@ -127,6 +127,7 @@ def test_a_store_that_goes_away_pauses_the_search(
     with pytest.raises(UserError, match=r"cannot be reached \(no route to host\).*is paused: `tuner resume` goes on"):
         run_search(inputs.config(results), cut)
     faulty.fault = no_fault
+    monkeypatch.setattr(lease, "_is_dead_here", lambda _: True)  # as it would be, had its process ended
     assert told(resume_search(Store.open("new", results)).record()) == told(in_a_folder)
 
 
