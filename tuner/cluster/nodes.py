@@ -58,9 +58,8 @@ class NodeType:
         )
 
     def __str__(self) -> str:
-        cpus, gpus = ("?" if number is None else f"{number:g}" for number in (self.cpus, self.gpus))
-        memory = "" if self.gpu_memory_gib is None else f" of {self.gpu_memory_gib:g} GiB"
-        return f"{self.name} ({cpus} CPUs, {gpus} GPUs{memory if self.gpus else ''})"
+        memory = f" of {self.gpu_memory_gib:g} GiB" if self.gpus and self.gpu_memory_gib else ""
+        return f"{self.name} ({_counted(self.cpus, 'CPU')}, {_counted(self.gpus, 'GPU')}{memory})"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Cluster:
 
     file: str
     provider: str
-    """`aws`, `gcp`, `local`, `kuberay`, ... """
+    """such as `aws`, `local` or `kuberay`"""
     max_workers: int
     """nodes at most, without the head"""
     types: tuple[NodeType, ...]
@@ -126,7 +125,7 @@ def cluster_of(document: Document) -> Cluster:
 
 
 class _Read(BaseModel):
-    """Only what matters here; whether the rest is right is for `tuner.cluster.mistakes`."""
+    """Only what matters here; whether the rest is right is for tuner.proved_cluster."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -196,6 +195,10 @@ def _of_group(group: Group, least: int, most: int) -> NodeType:
         gpus=group.ray_amount("num-gpus", "nvidia.com/gpu") or 0,
         memory_gib=None if memory_bytes is None else memory_bytes / 2**30,
     )
+
+
+def _counted(number: float | None, what: str) -> str:
+    return f"? {what}s" if number is None else f"{number:g} {what}" if number == 1 else f"{number:g} {what}s"
 
 
 def _asked(kinds: Sequence[NodeType], cpus: float, gpus: float | None, wanted: float, memory_gib: float) -> str:

@@ -22,7 +22,7 @@ def test_a_cluster_is_checked_by_itself(cluster: Path, run_tuner: RunTuner) -> N
     ran = run_tuner("check", "--cluster", cluster)
     assert ran.code == 0
     assert ran.out.splitlines() == [
-        f"{cluster}: aws, up to 4 workers; head (0 CPUs, 0 GPUs), gpu (4 CPUs, 1 GPUs of 22 GiB)",
+        f"{cluster}: aws, up to 4 workers; head (0 CPUs, 0 GPUs), gpu (4 CPUs, 1 GPU of 22 GiB)",
         "ok",
     ]
 

@@ -56,7 +56,7 @@ def test_what_a_node_that_may_start_can_hold_is_feasible(tmp_path: Path, cpus: f
 def test_more_than_any_node_has_is_refused_with_the_largest(tmp_path: Path) -> None:
     said = refused(cluster(tmp_path, AWS), 1, 2)
     assert said.startswith("--gpus-per-trial 2: no node type of ")
-    assert "the largest is gpu (4 CPUs, 1 GPUs of 22 GiB)" in said
+    assert "the largest is gpu (4 CPUs, 1 GPU of 22 GiB)" in said
     assert refused(cluster(tmp_path, AWS), 65, 0).startswith("--cpus-per-trial 65: ")
     assert refused(cluster(tmp_path, AWS), 1, 1, 40).startswith("40 GiB of GPU memory: ")
 
