@@ -58,6 +58,7 @@ def _findings(document: Document, notes: list[str]) -> list[Finding]:
 
     config = document.data
     if "kind" in config:
+        cluster_of(document)  # refuses odd shapes, with their places
         notes.append("pods and their fields: only Kubernetes checks them (kubectl apply --dry-run=server)")
         return list(manifest_findings(config)) or manifest_refusal(config)
     if found := schema_findings(config):

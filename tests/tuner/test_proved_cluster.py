@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from small_clusters import CLUSTER_FILES, ROOT, filled
 
@@ -151,18 +158,48 @@ def test_the_job_that_ships_is_right_and_runs_on_the_cluster_that_ships() -> Non
     )
     assert list(manifest_findings(job)) == []
     assert job["spec"]["clusterSelector"] == {"ray.io/cluster": cluster["metadata"]["name"]}
-    job["spec"] = {"clusterSelector": {}, "rayClusterSpec": {}, "entripoint": "tuner", "shutdownAfterJobFinishes": True}
+    own = cluster["spec"] | {"rayVersion": "2.9.0"}
+    job["spec"] = {
+        "clusterSelector": {},
+        "rayClusterSpec": own,
+        "entripoint": "tuner",
+        "shutdownAfterJobFinishes": True,
+    }
     assert [text for _, text in manifest_findings(job)] == [
         "does not exist; did you mean 'entrypoint'?",
         "needs entrypoint",
         "needs either rayClusterSpec or clusterSelector",
         "is not for a cluster of another file; leave it out",
-        "needs headGroupSpec",
-        "needs rayVersion",
-        "needs a container with an image, first of its containers",
+        f"'2.9.0': Ray is {version('ray')} here, and must be the same on all nodes",
     ]
 
 
 def test_what_no_node_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--gpus-per-trial 2: no node type of .* can hold such a trial, now or later"):
         proved(tmp_path, filled("cluster.yaml"), gpus=2)
+
+
+def places(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Of all values in a document."""
+    if path:
+        yield path
+    pairs = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    for key, value in pairs:
+        yield from places(value, (*path, key))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("file", CLUSTER_FILES)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), odd=st.sampled_from([None, "", "many", 7, -1, 0.5, True, [], {}, ["a"], {"a": "b"}, [[]]]))
+def test_whatever_stands_anywhere_is_taken_or_refused_in_lines(
+    file: str, data: st.DataObject, odd: object, tmp_path: Path
+) -> None:
+    config = YAML(typ="safe").load(filled(file))
+    *path, last = data.draw(st.sampled_from(sorted(places(config), key=str)))
+    part = config
+    for key in path:
+        part = part[key]
+    part[last] = odd
+    with suppress(UserError):
+        proved(tmp_path, json.dumps(config))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from search_spaces.document import Document
@@ -28,7 +30,7 @@ class _Container(_Read):
 
 
 class _PodSpec(_Read):
-    containers: tuple[_Container, ...]
+    containers: Annotated[tuple[_Container, ...], Field(min_length=1)]
 
 
 class _PodTemplate(_Read):
@@ -42,7 +44,7 @@ class Group(_Read):
     min_replicas: int = 0
     max_replicas: int = 0
     num_of_hosts: int = 1
-    ray_start_params: dict[str, str] = {}
+    ray_start_params: dict[str, object] = {}
     template: _PodTemplate
 
     def amount(self, resource: str) -> float | None:
@@ -54,7 +56,7 @@ class Group(_Read):
     def ray_amount(self, option: str, resource: str) -> float | None:
         """What Ray takes a node to have: an option of `ray start` wins over the container's resources."""
         told = self.ray_start_params.get(option)
-        return self.amount(resource) if told is None else float(told)
+        return self.amount(resource) if told is None else quantity(str(told))
 
 
 class RayClusterSpec(_Read):

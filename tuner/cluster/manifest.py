@@ -64,13 +64,12 @@ _GROUP_FIELDS = (
 
 
 def manifest_findings(manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """Mistakes in a RayCluster or a RayJob."""
+    """Mistakes in a RayCluster or a RayJob whose nodes can be made out."""
     if manifest.get("apiVersion") != _API:
         yield ("apiVersion",), f"{manifest.get('apiVersion')!r}: must be {_API}"
-    yield from _needed((), manifest, ("metadata", "spec"))
-    spec = manifest.get("spec")
-    if not isinstance(spec, dict):
-        return
+    if not isinstance(manifest.get("metadata"), dict) or not manifest["metadata"].get("name"):
+        yield (), "needs metadata with a name"
+    spec = manifest["spec"]
     if manifest.get("kind") == "RayJob":
         yield from misspelt(("spec",), spec, _JOB_FIELDS)
         yield from _needed(("spec",), spec, ("entrypoint",))
@@ -78,7 +77,7 @@ def manifest_findings(manifest: Mapping[str, Any]) -> Iterator[Finding]:
             yield ("spec",), "needs either rayClusterSpec or clusterSelector"
         if "clusterSelector" in spec and spec.get("shutdownAfterJobFinishes"):
             yield ("spec", "shutdownAfterJobFinishes"), "is not for a cluster of another file; leave it out"
-        if isinstance(spec.get("rayClusterSpec"), dict):
+        if "rayClusterSpec" in spec:
             yield from _of_cluster(("spec", "rayClusterSpec"), spec["rayClusterSpec"])
     else:
         yield from _of_cluster(("spec",), spec)
