@@ -17,8 +17,8 @@ from typing import Any
 
 from search_spaces.document import write_yaml
 from search_spaces.space import load_space
+from trainable.job import EpochReport
 from trainable.metrics import REPORTED, parse_objective
-from trainable.train import EpochReport
 from tuner.config import Resources
 from tuner.evidence.gathering import Gatherer
 from tuner.ray_backend.allowance import Allowance

@@ -23,9 +23,10 @@ from trainable.classifier import build_classifier
 from trainable.config import TrialConfig, parse_config
 from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.data.splits import write_splits
+from trainable.job import TrialFiles, TrialJob
 from trainable.metrics import parse_objective
 from trainable.prefix.planner import Sharing
-from trainable.train import TrialFiles, TrialJob, train_trial
+from trainable.train import train_trial
 from trainable.weights import Weights
 from tuner.config import DataConfig
 from tuner.preparation import examine, prepare

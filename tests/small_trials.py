@@ -13,8 +13,9 @@ from torch import nn
 from trainable.backbones import backbone_facts, build_model
 from trainable.config import TrialConfig, parse_config
 from trainable.data.dataset import ImageDataset
+from trainable.job import EpochReport, TrialFiles, TrialJob
 from trainable.metrics import parse_objective
-from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
+from trainable.train import train_trial
 from trainable.weights import Weights, file_stem
 
 CPU = torch.device("cpu")

@@ -54,6 +54,8 @@ class Learner:
     features: PrefixFeatures
     compute: Compute = PLAIN
     """how the suffix is computed, in all stages; to be changed before the first"""
+    epochs_before: int = 0
+    """of the trials that this one goes on from: order and views of the images follow on theirs"""
 
     def __init__(
         self,
@@ -142,7 +144,7 @@ class Learner:
         """Take a step for each batch of images.
 
         Args:
-            epoch: from 1; keys the images' views.
+            epoch: from 1; with `epochs_before` it keys the images' views.
             first: number of the first batch in its epoch; with `epoch` it keys how images are mixed.
             key: keys dropout and stochastic depth, which therefore need not be stored to resume.
 
@@ -150,6 +152,7 @@ class Learner:
             DivergedError: the loss became NaN or infinite.
         """
         torch.manual_seed(self.config.seed * 1_000_003 + key)
+        epoch += self.epochs_before
         self.classifier.train()
         if self._mixer is None:
             self.features.ensure(np.concatenate(batches), self.config.augment, epoch)
@@ -158,12 +161,13 @@ class Learner:
             sums += self._step(features, targets)
         unweighted, weighted = (sums[:2] / sums[2]).tolist()
         if not math.isfinite(weighted):
-            raise DivergedError(f"diverged: the training loss is {weighted} in epoch {epoch}")
+            raise DivergedError(f"diverged: the training loss is {weighted} in epoch {epoch - self.epochs_before}")
         return Losses(unweighted, weighted, sum(map(len, batches)))
 
     def end_epoch(self, batches: Sequence[Indices], epoch: int) -> None:
         """Take the weights after an epoch, which these batches were, into the average where that is its pace."""
-        views = (self.features.view(batch, self.config.augment, epoch) for batch in batches)
+        seen = self.epochs_before + epoch
+        views = (self.features.view(batch, self.config.augment, seen) for batch in batches)
         self.average.after_epoch(epoch - self._epochs_before_stage, views)
 
     def _inputs(
@@ -243,6 +247,7 @@ class Learner:
     def state_dict(self) -> dict[str, Any]:
         """All that it takes to go on learning."""
         return self.model_state(self.classifier) | {
+            "epochs_before": self.epochs_before,
             "compute": self.compute.model_dump(),
             "stage": self._stage_number,
             "optimizer": self.optimizer.state_dict(),
@@ -253,12 +258,28 @@ class Learner:
 
     def load_state_dict(self, state: dict[str, Any], epoch: int, steps_per_epoch: int) -> None:
         """Be ready to go on in an epoch, or to begin it: in a new stage, with a new optimiser, schedule and average."""
-        self.classifier.untouched = state["first_trained_block"]
-        self.classifier.load_state_dict(state["model"], strict=False)
-        self.compute = Compute.model_validate(state.get("compute", {}))
+        self.epochs_before = state.get("epochs_before", 0)
+        self._load_model(state)
         self.enter_stage_of(epoch, steps_per_epoch)
         if self._stage_number == state["stage"]:
             self._scaler.load_state_dict(state.get("scaler", {}))
             self.optimizer.load_state_dict(state["optimizer"])
             self.stepper.load_state_dict(state["stepper"])
             self.average.load_state_dict(state["average"])
+
+    def begin_after(self, state: dict[str, Any], epochs: int, steps_per_epoch: int) -> None:
+        """Begin where another trial ended after so many epochs: with its weights, and what its optimiser remembers.
+
+        Schedule and average are this trial's own. Its one stage freezes what the other's last one did.
+        """
+        self.epochs_before = state.get("epochs_before", 0) + epochs
+        self._load_model(state)
+        self.enter_stage_of(1, steps_per_epoch)
+        own_groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": own_groups})
+        self._scaler.load_state_dict(state.get("scaler", {}))
+
+    def _load_model(self, state: dict[str, Any]) -> None:
+        self.classifier.untouched = state["first_trained_block"]
+        self.classifier.load_state_dict(state["model"], strict=False)
+        self.compute = Compute.model_validate(state.get("compute", {}))

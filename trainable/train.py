@@ -3,125 +3,28 @@
 from __future__ import annotations
 
 import math
+import shutil
 import socket
 import time
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from trainable.checkpoint import load_checkpoint, save_checkpoint
-from trainable.compute import PLAIN, Compute
-from trainable.config import TrialConfig
 from trainable.data.batches import epoch_batches, steps_per_epoch
 from trainable.devices import device_name, gpu_memory_gib, make_deterministic, peak_memory_gib
 from trainable.errors import DivergedError, UserError
 from trainable.evaluation import Evaluation, Evaluator, save_predictions, split_logits
+from trainable.job import EpochReport, Status, TrialFiles, TrialJob
 from trainable.learner import Learner, Losses
-from trainable.metrics import Objective
-from trainable.precision import Precision
-from trainable.prefix.planner import Sharing
 from trainable.stages import next_epoch, next_part
-from trainable.weights import Weights
 
 if TYPE_CHECKING:
     from trainable.data.dataset import ImageDataset
-
-Status = Literal["running", "complete", "early_stopped"]
-
-
-@dataclass(frozen=True)
-class TrialFiles:
-    """Where a trial keeps what it writes."""
-
-    checkpoints: Path
-    """folder of `best.pt` and `last.pt`"""
-    predictions: Path
-    """validation logits and decisions of the best epoch, .npz"""
-
-    @property
-    def test_predictions(self) -> Path:
-        """those of the test split, once it has been read"""
-        return self.predictions.with_suffix(".test.npz")
-
-    @property
-    def best(self) -> Path:
-        return self.checkpoints / "best.pt"
-
-    @property
-    def last(self) -> Path:
-        return self.checkpoints / "last.pt"
-
-
-@dataclass(frozen=True)
-class TrialJob:
-    """One trial to train: its config, and what the search decides for all trials alike."""
-
-    config: TrialConfig
-    objective: Objective
-    files: TrialFiles
-    weights: Weights | None
-    last_epoch: float | None = None
-    """train this many epochs of the horizon `config.epochs`, patience notwithstanding; None: all of it"""
-    sharing: Sharing = field(default_factory=Sharing)
-    """who else in the search wants features of the same images"""
-    patience_from_epoch: float = 0
-    """patience ends no trial before this epoch (ASHA's first rung)"""
-    rungs: tuple[float, ...] = ()
-    """epochs after which a scheduler may stop or pause the trial: its files are written before it tells of them"""
-    save_every_seconds: float = 20
-    """how much work may be lost where a process is killed; writing at every epoch would cost more than a small one"""
-    precision: Precision = "fp32"
-    compute: Compute | None = PLAIN
-    """how the suffix is computed; None: as a probe on this machine finds fastest"""
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What a trial tells after each epoch, and within its first one if asked to; times in seconds, memory in GiB."""
-
-    epoch: float
-    """epochs trained, an int at the end of an epoch"""
-    step: int
-    """number of this evaluation, from 1"""
-    value: float
-    """the objective at this epoch"""
-    best_value: float
-    best_epoch: float
-    val: dict[str, float]
-    train_loss: float
-    """unweighted and unsmoothed, mean since the last report over the images as they were trained on"""
-    train_loss_weighted: float
-    """what the optimiser saw"""
-    lr: float
-    """of the last block, or of the head where only it is trained, at the first step since the last report"""
-    seconds: float
-    """since the trial began, over all its runs"""
-    images_per_second: float
-    peak_memory_gib: float
-    trained_parameters: int
-    total_parameters: int
-    device: str
-    status: Status
-    node: str
-    """the machine's name"""
-    gpu_memory_gib: float | None
-    """of the whole GPU; None: there is none"""
-    per_label: dict[str, dict[str, float]] = field(default_factory=dict)
-    """of a new best epoch; else empty"""
-    labels_left_out: list[str] = field(default_factory=list)
-    thresholds: list[float] = field(default_factory=list)
-    """of a new best epoch; else empty"""
-    compute: dict[str, str] = field(default_factory=dict)
-    """how the suffix was computed, a Compute's fields"""
-    features: dict[str, int] = field(default_factory=dict)
-    """`hits` and `misses` in images, and `bytes` written, since the last report: how it came by what is frozen"""
-    warning: str = ""
-    """what people should know of how it goes, such as a full disk"""
 
 
 def train_trial(
@@ -142,13 +45,15 @@ def train_trial(
     """
     make_deterministic()
     run = _Run(job, data, device)
-    if not resume:
-        run.decide_compute()
     if resume:
         report = run.restore()
         yield report
         if report.status != "running":
             return
+    elif job.lineage:
+        run.begin_after(_end_of_parent(job, data, device))
+    else:
+        run.decide_compute()
     try:
         while run.status() == "running":
             began = time.perf_counter()
@@ -163,6 +68,21 @@ def train_trial(
         raise
     finally:
         run.write_best()  # also where training has failed since
+
+
+def _end_of_parent(job: TrialJob, data: ImageDataset, device: torch.device) -> dict[str, Any]:
+    """The state in which the trial that this one goes on from ended; it is trained again where that is gone."""
+    *older, parent = job.lineage
+    if parent.state is not None and parent.state.exists():
+        return load_checkpoint(parent.state)
+    folder = job.files.checkpoints / "parent"
+    files = TrialFiles(folder, folder / "predictions.npz")
+    again = replace(job, config=parent.config, files=files, last_epoch=parent.epochs, rungs=(), lineage=tuple(older))
+    for _ in train_trial(again, data, device, resume=files.last.exists()):
+        """Its reports have been given before."""
+    state = load_checkpoint(files.last)
+    shutil.rmtree(folder)
+    return state
 
 
 @dataclass(frozen=True)
@@ -205,10 +125,15 @@ class _Run:
         steps = math.ceil(epochs * self.steps_per_epoch)
         self.learner.compute = self.job.compute or self.learner.fastest_compute(steps)
 
+    def begin_after(self, state: dict[str, Any]) -> None:
+        """Begin where another trial ended."""
+        self.learner.begin_after(state, math.ceil(state["epoch"]), self.steps_per_epoch)
+
     def learn(self) -> tuple[float, Losses]:
         """Train until the trial is to be scored next: the learning rate that it began with, and the losses."""
         part = next_part(self.config, self.epoch, self.steps_per_epoch)
-        batches = epoch_batches(self.data.split["train"], self.config.batch_size, self.config.seed, part.epoch)
+        seen = self.learner.epochs_before + part.epoch
+        batches = epoch_batches(self.data.split["train"], self.config.batch_size, self.config.seed, seen)
         self.step += 1
         self.learner.enter_stage_of(part.epoch, self.steps_per_epoch)
         lr = self.learner.lr

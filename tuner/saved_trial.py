@@ -25,7 +25,7 @@ from tuner.report.best import read_best
 from tuner.tolerant import mapping
 
 if TYPE_CHECKING:
-    from trainable.train import EpochReport
+    from trainable.job import EpochReport
 
 TOLERANCE = 1e-6
 """A trial is verified when its objective differs from the file's by no more."""
@@ -133,7 +133,8 @@ def train_again(
 
     from trainable.data.dataset import open_dataset
     from trainable.devices import trial_device
-    from trainable.train import TrialFiles, TrialJob, train_trial
+    from trainable.job import TrialFiles, TrialJob
+    from trainable.train import train_trial
 
     for stage in saved.config.plan:
         blocks_to_freeze(stage.freeze or 0, count_blocks(saved.config.backbone), saved.config.backbone)

@@ -12,8 +12,8 @@ from trainable import learner
 from trainable.classifier import build_classifier
 from trainable.compute import PLAIN, Compute
 from trainable.data.batches import epoch_batches
+from trainable.job import EpochReport
 from trainable.learner import Learner
-from trainable.train import EpochReport
 
 SGD = {"kind": "sgd", "lr": 1.0, "momentum": 0}
 

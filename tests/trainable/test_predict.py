@@ -14,9 +14,9 @@ from small_trials import CPU, TINY, job_of, reports_of, small_config
 from trainable.checkpoint import load_checkpoint, save_checkpoint
 from trainable.errors import UserError
 from trainable.evaluation import split_logits
+from trainable.job import TrialJob
 from trainable.predict import TrainedModel, load_model, score_test
 from trainable.prefix.features import PrefixFeatures
-from trainable.train import TrialJob
 from trainable.weights import Weights
 
 

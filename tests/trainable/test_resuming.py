@@ -21,9 +21,10 @@ from trainable.config import TrialConfig
 from trainable.errors import UserError
 from trainable.evaluation import Evaluation
 from trainable.freezing import blocks_to_freeze
+from trainable.job import EpochReport
 from trainable.learner import Learner
 from trainable.stages import next_epoch, stage_of
-from trainable.train import EpochReport, train_trial
+from trainable.train import train_trial
 
 SGD = {"kind": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 1e-3, "head_lr_multiplier": 3.0}
 STORIES: dict[str, dict[str, Any]] = {

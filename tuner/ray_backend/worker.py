@@ -21,13 +21,14 @@ from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.devices import gpu_memory_gib, trial_device
 from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import DivergedError
+from trainable.job import EpochReport, TrialFiles, TrialJob
 from trainable.memory import is_out_of_memory, smaller_micro_batch, trains_batch_norm
 from trainable.metrics import parse_objective
 from trainable.plugins import Plugin, load_plugin
 from trainable.precision import Precision
 from trainable.prefix.planner import Sharing
 from trainable.task import Task
-from trainable.train import EpochReport, TrialFiles, TrialJob, train_trial
+from trainable.train import train_trial
 from trainable.weights import Weights
 from tuner.ray_backend.needs import Needs, shortcomings
 from tuner.ray_backend.resources import tensors_share

@@ -26,8 +26,8 @@ from tuner.tolerant import integer, mapping
 
 if TYPE_CHECKING:
     from trainable.data.dataset import ImageDataset
+    from trainable.job import TrialFiles
     from trainable.retrain import RetrainJob, RetrainReport
-    from trainable.train import TrialFiles
 
 FOLDER = "retrained"
 
@@ -94,9 +94,9 @@ def _train(
     import torch
 
     from trainable.devices import trial_device
+    from trainable.job import TrialFiles
     from trainable.predict import load_model, score_test
     from trainable.retrain import retrain
-    from trainable.train import TrialFiles
 
     torch.set_num_threads(search.threads)
     config = parse_config(dict(trial.config))

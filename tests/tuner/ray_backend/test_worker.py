@@ -17,9 +17,9 @@ from small_trials import numbers, reports_of, small_config
 
 from trainable.data.splits import write_splits
 from trainable.errors import DivergedError
+from trainable.job import EpochReport, TrialJob
 from trainable.learner import Learner
 from trainable.metrics import parse_objective
-from trainable.train import EpochReport, TrialJob
 from tuner.config import DataConfig
 from tuner.preparation import examine, prepare
 from tuner.ray_backend.worker import Assignment, TrialActor, Work, _ending

@@ -17,7 +17,7 @@ from small_trials import numbers, small_config
 from torch import nn
 
 from trainable.data.splits import write_splits
-from trainable.train import EpochReport
+from trainable.job import EpochReport
 from tuner.config import DataConfig
 from tuner.preparation import examine, prepare
 from tuner.ray_backend.worker import Assignment, TrialActor
