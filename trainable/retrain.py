@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -48,6 +48,8 @@ class RetrainJob:
     """the trial's"""
     learning_rates: tuple[float, ...] | None = None
     """the `lr` that the trial reported for each epoch, from the first one on; needed by `plateau` alone"""
+    parent: RetrainJob | None = None
+    """of the trial that this one went on from, which is trained first; its `epochs` are all that it was trained"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class RetrainReport:
 
     epoch: float
     steps: int
-    """of the optimiser so far"""
+    """of the optimiser so far, parents' among them"""
     train_loss: float
     """unweighted and unsmoothed, mean over the epoch's images as they were trained on"""
     lr: float
@@ -66,22 +68,31 @@ class RetrainReport:
 
 
 def retrain(job: RetrainJob, data: ImageDataset, device: torch.device) -> Iterator[RetrainReport]:
-    """Train on `job.splits`, giving a report after each epoch; the checkpoint is written before the last one.
+    """Train on `job.splits`, giving a report after each epoch; the checkpoint is written after the last one.
 
     Raises:
         DivergedError: the loss became NaN or infinite.
         ValueError: a schedule that follows validation without the learning rates to follow, or too few of them.
     """
     make_deterministic()
-    began = time.perf_counter()
-    _require_learning_rates(job)
     images = np.sort(np.concatenate([data.split[name] for name in job.splits]))
-    learner = Learner(
-        job.config, dataclasses.replace(data, split={"train": images}), device, job.weights, None, job.precision
-    )
+    trained = yield from _train(job, dataclasses.replace(data, split={"train": images}), device, time.perf_counter())
+    _save(job, trained)
+
+
+def _train(
+    job: RetrainJob, data: ImageDataset, device: torch.device, began: float
+) -> Generator[RetrainReport, None, Learner]:
+    _require_learning_rates(job)
+    images = data.split["train"]
+    learner = Learner(job.config, data, device, job.weights, None, job.precision)
+    before = 0
+    if job.parent:
+        before = _steps(job.parent)
+        parent = yield from _train(job.parent, data, device, began)
+        learner.begin_after(parent.state_dict(), math.ceil(job.parent.epochs), job.steps_per_epoch)
     batches = endless_batches(images, job.config.batch_size, job.config.seed)
-    total = steps_until(job.config, job.epochs, job.steps_per_epoch)
-    steps = 0
+    steps, total = 0, steps_until(job.config, job.epochs, job.steps_per_epoch)
     for epoch in range(1, math.ceil(job.epochs) + 1):
         learner.enter_stage_of(epoch, job.steps_per_epoch)
         if job.learning_rates and isinstance(job.config.schedule, PlateauSchedule):
@@ -93,9 +104,14 @@ def retrain(job: RetrainJob, data: ImageDataset, device: torch.device) -> Iterat
         if epoch <= job.epochs:
             learner.end_epoch(chosen, epoch)
             learner.stepper.after_epoch(None)
-        if steps == total:
-            _save(job, learner)
-        yield RetrainReport(min(epoch, job.epochs), steps, losses.unweighted, lr, time.perf_counter() - began)
+        yield RetrainReport(min(epoch, job.epochs), before + steps, losses.unweighted, lr, time.perf_counter() - began)
+    return learner
+
+
+def _steps(job: RetrainJob) -> int:
+    """Of a job and those before it."""
+    own = steps_until(job.config, job.epochs, job.steps_per_epoch)
+    return own + (_steps(job.parent) if job.parent else 0)
 
 
 def _require_learning_rates(job: RetrainJob) -> None:

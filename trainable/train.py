@@ -137,7 +137,8 @@ class _Run:
         self.step += 1
         self.learner.enter_stage_of(part.epoch, self.steps_per_epoch)
         lr = self.learner.lr
-        losses = self.learner.learn(batches[part.first : part.stop], part.epoch, first=part.first, key=self.step)
+        key = self.learner.epochs_before + self.step
+        losses = self.learner.learn(batches[part.first : part.stop], part.epoch, first=part.first, key=key)
         if part.ends_epoch:
             self.learner.end_epoch(batches, part.epoch)
         self.epoch = part.trained

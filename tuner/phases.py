@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces.space import Limits
 from trainable.config import TrialConfig, parse_config
+from tuner.children import plan_children
 from tuner.closing import to_score_on_test
 from tuner.evidence.halted import audited_trials, draw_halted
 from tuner.proved import ProvedSearch
@@ -43,7 +44,7 @@ class SearchPhases:
         """whether the allowance kept something from being trained"""
 
     def __iter__(self) -> Iterator[Phase]:
-        for drivers in (self._trials(), self._audit(), self._reruns()):
+        for drivers in (self._trials(), self._audit(), self._children(), self._reruns()):
             for driver in drivers:
                 yield driver
                 self.cut_short = driver.cut_short
@@ -53,7 +54,7 @@ class SearchPhases:
 
     def _trials(self) -> Iterator[Driver]:
         proved, past = self._proved, list(self._store.events())
-        begun_with = {trial.facts.get("warm_start") for trial in replay(past).trials}
+        begun_with = {trial.facts.get("warm_start") for trial in replay(past).sampled}
         yield search_driver(
             self._store,
             proved.space,
@@ -68,7 +69,7 @@ class SearchPhases:
             breach=proved.feasible.breach,
             past=past,
         )
-        begun = len(replay(self._store.events()).trials)
+        begun = len(replay(self._store.events()).sampled)
         if begun < proved.trials and proved.space.limits != Limits() and not self._allowance.used_up:
             text = f"limits leave no more than {begun} of {proved.trials} trials: all others that were drawn break one"
             self._store.append("note", text=text)
@@ -96,6 +97,27 @@ class SearchPhases:
             ]
         )
 
+    def _children(self) -> Iterator[Driver]:
+        """Finished trials that are trained on, as extensions asked for."""
+        search = replay(self._store.events())
+        begun = {trial.id: trial.epochs_run for trial in search.trials if trial.parent}
+        numbers = itertools.count(len(search.trials) + len(search.reruns))
+        proposals = []
+        for child in plan_children(search):
+            if child.id in begun:
+                goes_on = GoesOn(begun[child.id], {"reason": GOES_ON})
+                proposals.append(
+                    Proposal(child.id, child.config, self._assignment, goes_on=goes_on, lineage=child.lineage)
+                )
+                continue
+            if not self._store.fetch(self._store.last_checkpoint(child.parent)).exists():
+                text = f"the state in which {child.parent} ended is gone: it is trained again from the beginning"
+                self._store.append("note", child.id, text=text)
+            facts = {"number": next(numbers), "parent": child.parent}
+            proposals.append(Proposal(child.id, child.config, self._assignment, facts, lineage=child.lineage))
+        if proposals:
+            yield self._listed(proposals)
+
     def _reruns(self) -> Iterator[Driver]:
         """The best configs again, as the options say."""
         proved, assignment = self._proved, self._assignment
@@ -112,10 +134,10 @@ class SearchPhases:
             of_split = replace(assignment, splits=again.splits, data_seed=again.rerun.data_seed)
             if again.id in begun:
                 goes_on = GoesOn(begun[again.id], {"reason": GOES_ON})
-                proposals.append(Proposal(again.id, again.config, of_split, goes_on=goes_on))
+                proposals.append(Proposal(again.id, again.config, of_split, goes_on=goes_on, lineage=again.lineage))
             else:
                 facts = {"number": next(numbers), "rerun": asdict(again.rerun)}
-                proposals.append(Proposal(again.id, again.config, of_split, facts))
+                proposals.append(Proposal(again.id, again.config, of_split, facts, lineage=again.lineage))
         yield self._listed(proposals)
 
     def _scores(self) -> Scoring:

@@ -94,6 +94,7 @@ class TrialRecord:
     short_of_memory: bool = False
     """whether `config` has a smaller micro_batch than was asked for, since it would not fit into memory else"""
     parent: str | None = None
+    """the trial that it goes on from, with epochs and a schedule of its own"""
     rerun: Rerun | None = None
     """None: a trial of the search itself"""
     status: str = "waiting"
@@ -258,6 +259,15 @@ class ModelCost:
 
 
 @dataclass(frozen=True)
+class Continuation:
+    """That a finished trial is to be trained on, as a trial of its own."""
+
+    parent: str
+    epochs: int
+    """more than it had"""
+
+
+@dataclass(frozen=True)
 class SearchRecord:
     """A search and all its trials, in the order asked."""
 
@@ -278,6 +288,10 @@ class SearchRecord:
     scheduler: Mapping[str, Any] = field(default_factory=dict)
     budget: int | None = None
     """trials asked for"""
+    extensions: tuple[str, ...] = ()
+    """what was asked for beyond what it was begun with, in words"""
+    continuations: tuple[Continuation, ...] = ()
+    """finished trials for which more epochs were asked for; they are in `budget`"""
     labels: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     """`root`, `hash`, `sizes` of the splits, `data_seed`"""
@@ -320,6 +334,11 @@ class SearchRecord:
     def features(self) -> Mapping[str, int]:
         """How its trials and reruns came by the features of frozen blocks."""
         return _summed(trial.features for trial in (*self.trials, *self.reruns))
+
+    @property
+    def sampled(self) -> list[TrialRecord]:
+        """The trials of its space, without those that train another one on."""
+        return [trial for trial in self.trials if trial.parent is None]
 
     def ranked(self) -> list[TrialRecord]:
         """Trials with a value, best first and ties by number; pruned and failed ones stand among them by value."""

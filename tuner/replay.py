@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.records import (
+    Continuation,
     EpochRecord,
     ModelCost,
     Note,
@@ -120,6 +121,8 @@ class Replay:
     def __init__(self) -> None:
         self._started: Mapping[str, Any] = {}
         self._budget: int | None = None
+        self._extensions: list[str] = []
+        self._continuations: list[Continuation] = []
         self._status = "running"
         self._reason = ""
         self._notes: list[Note] = []
@@ -148,6 +151,8 @@ class Replay:
         elif kind == "search_resumed":
             self._status, self._reason = "running", ""
             self._budget = integer(event.get("trials")) or self._budget
+            self._continuations += _continuations(event.get("children"))
+            self._extensions += filter(None, [text(event.get("extended"))])
             self._started = {**self._started, **{name: event[name] for name in ("axes", "space") if name in event}}
         elif kind == "search_ended":
             self._status, self._reason = text(event.get("status")) or "failed", text(event.get("reason"))
@@ -196,7 +201,9 @@ class Replay:
             direction="minimize" if objective.get("direction") == "minimize" else "maximize",
             sampler=text(started.get("sampler")),
             scheduler=mapping(started.get("scheduler")),
-            budget=self._budget,
+            budget=self._budget and self._budget + len(self._continuations),
+            extensions=tuple(self._extensions),
+            continuations=tuple(self._continuations),
             labels=_texts(started.get("labels")),
             data=mapping(started.get("data")),
             seed=integer(started.get("seed")),
@@ -221,6 +228,12 @@ class Replay:
 
 def _texts(given: Any) -> tuple[str, ...]:
     return tuple(map(str, given)) if isinstance(given, list | tuple) else ()
+
+
+def _continuations(given: Any) -> list[Continuation]:
+    wanted = [mapping(one) for one in given] if isinstance(given, list | tuple) else []
+    told = [(text(one.get("parent")), integer(one.get("epochs"))) for one in wanted]
+    return [Continuation(parent, epochs) for parent, epochs in told if parent and epochs]
 
 
 def _rerun(given: Mapping[str, Any]) -> Rerun | None:

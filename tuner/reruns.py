@@ -6,11 +6,12 @@ A repeat leaves out the run that the config was chosen by: a chosen run's luck i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import SplitRow, fold_splits, resplit, shares_of_train, write_splits
+from tuner.children import Forebear, lineage_of
 from tuner.config import Reruns
 from tuner.records import Rerun, SearchRecord, TrialRecord
 
@@ -27,6 +28,8 @@ class PlannedRerun:
     rerun: Rerun
     splits: str = OWN_SPLITS
     """file in the search's folder"""
+    lineage: tuple[Forebear, ...] = ()
+    """what it goes on from, which is trained again as well"""
 
 
 def plan_reruns(search: SearchRecord, wanted: Reruns, top_k: int, data_seed: int) -> list[PlannedRerun]:
@@ -40,7 +43,15 @@ def plan_reruns(search: SearchRecord, wanted: Reruns, top_k: int, data_seed: int
         *(_fractions(best[0], wanted, data_seed) if best else ()),
     ]
     known = {trial.id for trial in search.reruns if not trial.unfinished}
-    return [again for again in planned if again.id not in known]
+    return [_with_lineage(search, again) for again in planned if again.id not in known]
+
+
+def _with_lineage(search: SearchRecord, again: PlannedRerun) -> PlannedRerun:
+    """A rerun of a trial that went on from another one trains that again, too, on its own split and by its own seed."""
+    original = next(trial for trial in search.trials if trial.id == again.rerun.of)
+    lineage = lineage_of(search, original)
+    seeded = [replace(one, config=one.config.model_copy(update={"seed": again.rerun.seed})) for one in lineage]
+    return replace(again, lineage=tuple(replace(one, trial=None) for one in seeded))
 
 
 def prove_reruns(wanted: Reruns, rows: Sequence[SplitRow], labels: Sequence[str], data_seed: int) -> None:

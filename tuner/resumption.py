@@ -16,11 +16,13 @@ from search_spaces.space import Space, load_space, read_space
 from trainable.data.splits import read_splits
 from trainable.errors import UserError
 from trainable.plugins import loaded_plugins
+from tuner.children import choose_parents
 from tuner.config import AS_BEFORE, SearchConfig, TimeLimits
 from tuner.plugins import load_plugins
 from tuner.preparation import PreparedData
 from tuner.proved import ProvedSearch, prove
 from tuner.provenance import git_commit, versions
+from tuner.records import Continuation
 from tuner.store import Store
 from tuner.tolerant import mapping, text
 
@@ -29,16 +31,16 @@ SHOWN_IMAGES = 3
 
 @dataclass(frozen=True)
 class Extension:
-    """What a search is to try beyond what it was begun with."""
+    """What a search is to try beyond what it was begun with: more trials, or more epochs for its best ones."""
 
-    trials: int
-    """more than it had"""
+    trials: int | None = None
+    """more than it had; None: as many as `space` has, or none"""
     space: str | None = None
     """a shipped one's name or a file, whose trials they are; None: the search's own"""
-
-    def __str__(self) -> str:
-        of_space = f" of {self.space}" if self.space else ""
-        return f"{self.trials} more trial{'s' * (self.trials > 1)}{of_space}"
+    epochs: int | None = None
+    """more than they had, for the best trials"""
+    top: int | None = None
+    """how many of those; None: as many as the search has in top/"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,11 @@ class Resumption:
     """What goes on, and how it differs from what began."""
 
     proved: ProvedSearch
-    changes: tuple[str, ...]
-    extension: Extension | None = None
+    changes: tuple[str, ...] = ()
+    extended: str = ""
+    """how it is, in words"""
+    children: tuple[Continuation, ...] = ()
+    """trials that are to have more epochs"""
     granted: Mapping[str, float | None] = field(default_factory=dict)
     """limits of time that count from now on, by their fields"""
 
@@ -81,8 +86,12 @@ def prove_again(
     now = _space_of_today(config.space)
     in_space = list(_differences("space", before.data, now.data)) if now else []
     space = read_space(now if now and in_space and accept_changes else before)
-    if extension:
-        config, space = _extended(config, space, extension)
+    extended, children = "", ()
+    if extension and extension.epochs:
+        children = choose_parents(record, extension.epochs, extension.top or config.top_k)
+        extended = f"{extension.epochs} more epochs for {', '.join(child.parent for child in children)}"
+    elif extension:
+        config, space, extended = _with_more_trials(config, space, extension)
     config = config.model_copy(update=limits.given)
     proved = prove(config, space)
     changes = [*in_space, *_in_code(stored), *_in_data(store, mapping(stored.get("data")), proved.data)]
@@ -94,13 +103,15 @@ def prove_again(
         )
     # what is added takes time of its own, by default as much as the search was given
     granted = {"hours": config.hours, "gpu_hours": config.gpu_hours} if extension else limits.given
-    return Resumption(proved, tuple(changes), extension, granted)
+    return Resumption(proved, tuple(changes), extended, children, granted)
 
 
-def _extended(config: SearchConfig, space: Space, extension: Extension) -> tuple[SearchConfig, Space]:
-    trials = (config.trials or space.trials()) + extension.trials
+def _with_more_trials(config: SearchConfig, space: Space, extension: Extension) -> tuple[SearchConfig, Space, str]:
+    """The search with more trials, of a wider space if one is given, and how it is extended in words."""
+    before = config.trials or space.trials()
     if extension.space is None:
-        return config.model_copy(update={"trials": trials}), space
+        added = extension.trials or 0
+        return config.model_copy(update={"trials": before + added}), space, _counted(added)
     wider, space = load_space(extension.space), override(space, config.overrides)[0]
     for name in ("objective", "task", "scheduler"):
         there, here = getattr(space, name), getattr(wider, name)
@@ -111,8 +122,13 @@ def _extended(config: SearchConfig, space: Space, extension: Extension) -> tuple
             )
     if space.baseline_config().epochs != wider.baseline_config().epochs:
         raise UserError(f"--space {extension.space}: its trials have other epochs than the search's; make them equal")
-    again = {"trials": trials, "space": extension.space, "overrides": NO_OVERRIDES}
-    return config.model_copy(update=again), wider
+    added = extension.trials or wider.trials()
+    again = {"trials": before + added, "space": extension.space, "overrides": NO_OVERRIDES}
+    return config.model_copy(update=again), wider, f"{_counted(added)} of {extension.space}"
+
+
+def _counted(trials: int) -> str:
+    return f"{trials} more trial{'s' * (trials > 1)}"
 
 
 def _told(setting: Any) -> str:

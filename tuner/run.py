@@ -147,14 +147,15 @@ def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
     if all(event["kind"] != "search_started" for event in store.events()):  # killed in between
         _begin(store, proved)
         return
-    if again.changes or again.extension or again.granted:
+    if again.changes or again.extended or again.granted:
         write_inputs(store, proved)
-    extended: dict[str, Any] = {"axes": list(proved.space.axes), "space": proved.space.name} if again.extension else {}
-    store.append("search_resumed", trials=proved.trials, changes=list(again.changes), granted=again.granted, **extended)
+    told: dict[str, Any] = {"trials": proved.trials, "changes": list(again.changes), "granted": again.granted}
+    if again.extended:
+        told |= {"extended": again.extended, "axes": list(proved.space.axes), "space": proved.space.name}
+        told["children"] = [asdict(child) for child in again.children]
+    store.append("search_resumed", **told)
     for change in again.changes:
         store.append("note", text=f"resumed with a change: {change}")
-    if again.extension:
-        store.append("note", text=f"extended: {again.extension}")
 
 
 def _allowance(proved: ProvedSearch, slots: Slots, spent: Spent) -> Allowance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import write_splits
 from trainable.errors import UserError
 from trainable.freezing import blocks_to_freeze
+from trainable.job import Ancestor
 from trainable.metrics import Objective, parse_objective
 from trainable.precision import PRECISIONS, Precision
 from trainable.weights import Weights
@@ -46,6 +47,8 @@ class SavedTrial:
     epochs_run: float | None = None
     data_hash: str | None = None
     weights_sha256: str | None = None
+    lineage: tuple[Ancestor, ...] = ()
+    """trials that it went on from, which are trained again before it"""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,23 @@ def read_saved(file: Path, data: Path | None, objective: str | None = None, spli
         epochs_run=epochs_run,
         data_hash=facts.get("hash"),
         weights_sha256=provenance.get("weights_sha256"),
+        lineage=tuple(_lineage(file, provenance)),
     )
+
+
+def _lineage(file: Path, provenance: Mapping[str, Any]) -> Iterator[Ancestor]:
+    """What a child trial began with."""
+    for number, told in enumerate(provenance.get("lineage") or ()):
+        try:
+            config, epochs = parse_config(mapping(mapping(told).get("config"))), mapping(told).get("epochs_run")
+        except UserError as error:
+            place = f"{file}: provenance.lineage.{number}"
+            raise UserError(*(f"{place}: {mistake}" for mistake in error.mistakes)) from None
+        if not isinstance(epochs, int | float) or not 0 < epochs <= config.epochs:
+            raise UserError(
+                f"{file}: provenance.lineage.{number}.epochs_run is {epochs!r} but must be from 1 to {config.epochs}"
+            )
+        yield Ancestor(config, epochs)
 
 
 def _arithmetic(file: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +180,7 @@ def train_again(
         last_epoch=saved.epochs_run,
         precision=saved.precision,
         compute=saved.compute,
+        lineage=saved.lineage,
     )
     report = None
     for report in train_trial(job, images, trial_device()):

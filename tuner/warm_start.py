@@ -60,7 +60,7 @@ def warm_start(
             f"--warm-start {name}: a grid tries everything anyway; leave it out, or sample by tpe or random"
         )
     search = Store.open(name, results).record()
-    best = [trial for trial in search.ranked() if trial.eligible][:top]
+    best = [trial for trial in search.ranked() if trial.eligible and trial.parent is None][:top]
     if not best:
         raise UserError(f"--warm-start {name}: no trial of it has finished; give another search, or leave it out")
     found: dict[str, WarmTrial] = {}

@@ -16,6 +16,7 @@ from trainable.errors import UserError
 from tuner import resumption
 from tuner.config import SearchConfig, parse_options
 from tuner.records import SearchRecord
+from tuner.report.best import best_yaml
 from tuner.run import resume_search, run_search
 from tuner.store import Store
 
@@ -176,12 +177,68 @@ def test_a_finished_search_is_extended_twice_into_one_table(left: Left, run_tune
         assert (record.status, record.budget, len(record.trials)) == ("complete", total, total)
     assert {trial.id: trial for trial in record.trials if trial.id in before} == before
     assert len({json.dumps(trial.params, sort_keys=True) for trial in record.trials}) == 6
-    assert [note.text for note in record.notes] == [
-        f"extended: 1 more trial of {wider}",
-        f"extended: 1 more trial of {wider}",
-    ]
+    assert record.extensions == (f"1 more trial of {wider}",) * 2
     table = store.leaderboard_md.read_text()
     assert all(trial.id in table for trial in record.trials)
+    assert "- extended: 1 more trial of " in table
+
+
+def test_the_best_trials_get_more_epochs_as_trials_of_their_own(left: Left, run_tuner: RunTuner) -> None:
+    store = left(len)
+    before = {trial.id: trial for trial in store.record().trials}
+    best = [trial.id for trial in store.record().ranked()][:2]
+    ran = run_tuner("extend", store.folder, "--epochs", "+3", "--top", 2)
+    assert ran.code == 0, ran.err
+    record = store.record()
+    children = [trial for trial in record.trials if trial.parent]
+    assert [(child.id, child.parent, child.status) for child in children] == [
+        (f"{parent}-e3", parent, "complete") for parent in best
+    ]
+    assert {trial.id: trial for trial in record.sampled} == before
+    assert (record.status, record.budget, len(record.trials)) == ("complete", 6, 6)
+    assert all((child.epochs_run, child.config["epochs"]) == (3, 3) for child in children)
+    table = store.leaderboard_md.read_text()
+    assert (
+        f"More epochs, with a schedule of their own, than the other trials have: {best[0]}-e3 (3 from the end of"
+        in table
+    )
+    assert f"- extended: 3 more epochs for {best[0]}, {best[1]}" in table
+
+    refused = run_tuner("extend", store.folder, "--epochs", "+3", "--top", 2)
+    assert refused.code == 0, refused.err  # the next best two, children among them
+    assert {trial.id for trial in store.record().trials}.issuperset(before)
+
+
+def test_a_child_is_verified_by_training_its_parents_again(left: Left, run_tuner: RunTuner, tmp_path: Path) -> None:
+    store = left(len)
+    for _ in range(2):
+        ran = run_tuner("extend", store.folder, "--epochs", "+1", "--top", 1)
+        assert ran.code == 0, ran.err
+    grandchild = next(trial for trial in store.record().trials if trial.parent and "-e1" in trial.parent)
+    search = store.record()
+    file = tmp_path / "child.yaml"
+    file.write_text(best_yaml(search, grandchild))
+    ran = run_tuner("train", file, "--verify", "--out", tmp_path / "again")
+    assert ran.code == 0, ran.err
+    assert not (tmp_path / "again" / "checkpoints" / "parent").exists()
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "gone"])
+def test_a_child_that_was_killed_comes_to_the_same_whether_or_not_its_parent_is_kept(
+    kept: bool, left: Left, run_tuner: RunTuner
+) -> None:
+    store = left(len)
+    assert run_tuner("extend", store.folder, "--epochs", "+3", "--top", 1).code == 0
+    whole, events = told(store.record()), list(store.events())
+    child = next(trial for trial in store.record().trials if trial.parent)
+    at = first("epoch", trial=child.id, epoch=1)(events)
+    store.events_jsonl.write_text("".join(json.dumps(event) + "\n" for event in events[:at]))
+    store.conclusions_md.unlink()
+    if not kept:
+        shutil.rmtree(store.checkpoints(child.id))
+        shutil.rmtree(store.checkpoints(child.parent or ""))
+    resume_search(store)
+    assert told(store.record()) == whole
 
 
 def test_what_could_not_be_compared_is_no_extension(left: Left, run_tuner: RunTuner, tmp_path: Path) -> None:
@@ -189,8 +246,12 @@ def test_what_could_not_be_compared_is_no_extension(left: Left, run_tuner: RunTu
     other = write_space(tmp_path / "other.yaml", tiny_space(objective="f1_macro"))
     for given, told in (
         (("--trials", "+2", "--space", other), "its objective is f1_macro, the search's f2_macro"),
-        (("--trials", "many"), "--trials 'many': must be a number of trials to add, such as +20"),
+        (("--trials", "many"), "--trials 'many': must be a number to add, such as +20"),
         (("--trials", "+0"), "--trials '+0'"),
+        (("--epochs", "-3"), "--epochs '-3': must be a number to add, such as +20"),
+        (("--epochs", "+3", "--trials", "+3"), "give one kind at a time"),
+        (("--trials", "+3", "--top", "2"), "--top 2: says how many trials get more epochs"),
+        ((), "nothing to add: give --trials +20"),
     ):
         ran = run_tuner("extend", store.folder, *given)
         assert (ran.code, ran.out) == (2, "")

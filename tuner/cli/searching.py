@@ -155,10 +155,12 @@ def resume(
 @app.command()
 def extend(
     name: Name,
-    trials: Annotated[str, typer.Option(metavar="+N", help="more trials than it had")],
+    trials: Annotated[str | None, typer.Option(metavar="+N", help="more trials than it had")] = None,
     space: Annotated[
         str | None, typer.Option("--space", help="a wider space that they are of; default: the search's own")
     ] = None,
+    epochs: Annotated[str | None, typer.Option(metavar="+N", help="more epochs for the best trials")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="how many of them; default: as many as in top/")] = None,
     results: Results = DEFAULT_RESULTS,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="go on though data or code have changed, and record how")
@@ -167,15 +169,28 @@ def extend(
     gpu_hours: MoreGpuHours = None,
     address: Address = None,
 ) -> None:
-    """Try more in a search that has ended or was left; the table holds old and new trials."""
+    """Try more trials in a search that has ended or was left, or train its best ones on, as trials of their own."""
     from tuner.config import TimeLimits, parse_options
     from tuner.resumption import Extension
     from tuner.store import Store
 
-    if not trials.removeprefix("+").isdecimal() or not int(trials):
-        raise UserError(f"--trials {trials!r}: must be a number of trials to add, such as +20")
+    if epochs and (trials or space):
+        raise UserError("--epochs trains trials on, --trials and --space add new ones: give one kind at a time")
+    if not (trials or space or epochs):
+        raise UserError("nothing to add: give --trials +20, --space WIDER.yaml, or --epochs +10")
+    if top and not epochs:
+        raise UserError(f"--top {top}: says how many trials get more epochs; give --epochs as well")
+    extension = Extension(_added("--trials", trials), space, _added("--epochs", epochs), top)
     limits = parse_options(TimeLimits, hours=hours, gpu_hours=gpu_hours)
-    _go_on(Store.open(name, results), accept_changes, limits, address, Extension(int(trials), space))
+    _go_on(Store.open(name, results), accept_changes, limits, address, extension)
+
+
+def _added(option: str, number: str | None) -> int | None:
+    if number is None:
+        return None
+    if not number.removeprefix("+").isdecimal() or not int(number):
+        raise UserError(f"{option} {number!r}: must be a number to add, such as +20")
+    return int(number)
 
 
 def _go_on(

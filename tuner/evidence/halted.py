@@ -51,13 +51,13 @@ def audited_trials(search: SearchRecord) -> list[TrialRecord]:
 
 def rungs_of(search: SearchRecord) -> tuple[float, ...]:
     """The epochs at which a search's scheduler decides."""
-    horizon = max((number(trial.config.get("epochs")) or 0.0 for trial in search.trials), default=0.0)
+    horizon = max((number(trial.config.get("epochs")) or 0.0 for trial in search.sampled), default=0.0)
     return stored_scheduler(search.scheduler).rungs(horizon)
 
 
 def rung_agreements(search: SearchRecord) -> list[RungAgreement]:
     """For each rung, over the trials that ran to the end."""
-    finished = [trial for trial in search.trials if trial.eligible and trial.best_value is not None]
+    finished = [trial for trial in search.sampled if trial.eligible and trial.best_value is not None]
     final = [trial.best_value for trial in finished]
     found = []
     for rung, level in enumerate(rungs_of(search), start=1):
@@ -70,7 +70,7 @@ def rung_agreements(search: SearchRecord) -> list[RungAgreement]:
 
 def standing(search: SearchRecord, audited: TrialRecord) -> tuple[int, int]:
     """An audited trial's rank by value among the trials that halving let finish and itself, and how many these are."""
-    others = {trial.id for trial in search.trials if trial.eligible and trial.audited_at is None}
+    others = {trial.id for trial in search.sampled if trial.eligible and trial.audited_at is None}
     ranked = [trial for trial in search.ranked() if trial.id in others]
     better = sum(_is_better(search, trial, audited) for trial in ranked)
     return better + 1, len(ranked) + 1

@@ -34,8 +34,8 @@ class LeftTrial:
 
 
 def past_proposals(search: SearchRecord) -> Iterator[PastProposal]:
-    """A search's trials so far, as its proposals must know of them."""
-    for trial in search.trials:
+    """A space's trials so far, as its proposals must know of them."""
+    for trial in search.sampled:
         values = [(epoch.step, epoch.value) for epoch in trial.epochs]
         status = "running" if trial.status == "lost" or trial.again else trial.status  # which it is again
         told = PastTrial(trial.id, trial.params, values, status, trial.best_value)
@@ -49,8 +49,8 @@ def past_proposals(search: SearchRecord) -> Iterator[PastProposal]:
 
 
 def left_trials(search: SearchRecord, decided: Mapping[str, Decision], assignment: Assignment) -> Iterator[LeftTrial]:
-    """The trials that a search has left before their end; what an audit has taken up is the audit's."""
-    for trial in search.trials:
+    """Trials of the space that were left before their end; what an audit has taken up is the audit's."""
+    for trial in search.sampled:
         halted = trial.status == "paused" and trial.halted_at is not None
         if (halted or trial.unfinished) and trial.audited_at is None:
             proposal = Proposal(trial.id, parse_config(trial.config), assignment)

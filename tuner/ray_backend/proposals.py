@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from search_spaces.axes import Value
 from search_spaces.space import Space
 from trainable.config import TrialConfig
+from tuner.children import Forebear
 from tuner.ray_backend.sampler import PastTrial, Sampler
 from tuner.ray_backend.worker import Assignment, Work
 from tuner.records import BASELINE
@@ -41,6 +42,8 @@ class Proposal:
     goes_on: GoesOn | None = None
     """None: a new trial"""
     work: Work = "train"
+    lineage: tuple[Forebear, ...] = ()
+    """trials that it goes on from"""
 
 
 class Proposals(Protocol):

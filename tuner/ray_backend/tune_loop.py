@@ -43,6 +43,7 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
             "work": proposal.work,
             "run": self._handed_out[proposal.trial],
             "config": proposal.config.model_dump(mode="json"),
+            "lineage": [asdict(one) | {"config": one.config.model_dump(mode="json")} for one in proposal.lineage],
             "assignment": asdict(proposal.assignment),
             "resources": self._slots.take(proposal),
             "more_gpu": self._slots.has_more_for(proposal.trial),

@@ -7,7 +7,7 @@ import json
 import socket
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import Any, Literal
 from ray import tune
 
 from trainable.compute import PLAIN, ComputeChoice
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, parse_config
 from trainable.data.dataset import ImageDataset, open_dataset
 from trainable.devices import gpu_memory_gib, trial_device
 from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import DivergedError
-from trainable.job import EpochReport, TrialFiles, TrialJob
+from trainable.job import Ancestor, EpochReport, TrialFiles, TrialJob
 from trainable.memory import is_out_of_memory, smaller_micro_batch, trains_batch_norm
 from trainable.metrics import parse_objective
 from trainable.plugins import Plugin, load_plugin
@@ -30,6 +30,7 @@ from trainable.prefix.planner import Sharing
 from trainable.task import Task
 from trainable.train import train_trial
 from trainable.weights import Weights
+from tuner.children import Forebear
 from tuner.ray_backend.needs import Needs, shortcomings
 from tuner.ray_backend.resources import tensors_share
 from tuner.storage.home import Home
@@ -90,20 +91,26 @@ class Assignment:
         home.pull(splits)
         return open_dataset(splits, Path(self.root), self.labels, self.task, image_size, self.data_seed)
 
-    def job(self, trial: str, config: TrialConfig) -> TrialJob:
-        folder = self.home.folder
+    def job(self, trial: str, config: TrialConfig, lineage: Iterable[Forebear] = ()) -> TrialJob:
         found = self.weights.get(config.backbone) if config.pretrained else None
         return TrialJob(
             config=config,
             objective=parse_objective(self.objective),
-            files=TrialFiles(folder / "checkpoints" / trial, folder / "predictions" / f"{trial}.npz"),
+            files=self._files(trial),
             weights=Weights(config.backbone, Path(found)) if found else None,
             sharing=self._sharing(config.backbone),
             patience_from_epoch=self.patience_from_epoch,
             rungs=tuple(self.rungs),
             precision=self.precision,
             compute=None if self.compute == "auto" else PLAIN,
+            lineage=tuple(
+                Ancestor(one.config, one.epochs, self._files(one.trial).last if one.trial else None) for one in lineage
+            ),
         )
+
+    def _files(self, trial: str) -> TrialFiles:
+        folder = self.home.folder
+        return TrialFiles(folder / "checkpoints" / trial, folder / "predictions" / f"{trial}.npz")
 
     def _sharing(self, backbone: str) -> Sharing:
         """As if all depths of all backbones were equally likely."""
@@ -135,6 +142,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._assignment = assignment
         self._trial, self._work = config["trial"], config["work"]
         self._trial_config = TrialConfig.model_validate(config["config"])
+        self._lineage = [
+            Forebear(parse_config(one["config"]), one["epochs"], one["trial"]) for one in config["lineage"]
+        ]
         self._reports = None
 
     @classmethod
@@ -211,9 +221,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
 
     def _train(self) -> dict[str, Any]:
         if self._reports is None:
-            job = self._assignment.job(self._trial, self._trial_config)
+            job = self._assignment.job(self._trial, self._trial_config, self._lineage)
             self._files = TrialCopies(self._assignment.home, job.files)
             self._files.fetch()
+            if job.lineage and (parent := job.lineage[-1].state) and not job.files.last.exists():
+                self._assignment.home.pull(parent)
             # an earlier process of this trial has died: what it reported is known, and is ignored when it is repeated
             self._reports = train_trial(job, self._dataset(), trial_device(), resume=job.files.last.exists())
         report = next(self._reports)

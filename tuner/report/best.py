@@ -14,6 +14,7 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from search_spaces.document import Document, read_yaml
 from trainable.errors import UserError, nearest
+from tuner.children import lineage_of
 from tuner.evidence.gathering import Evidence
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report.leaderboard import to_csv, to_markdown
@@ -164,6 +165,10 @@ def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[s
         provenance["plugins"] = search.plugins
     if trial.parent:
         provenance["parent"] = trial.parent
+        provenance["lineage"] = [
+            {"config": one.config.model_dump(mode="json"), "epochs_run": one.epochs}
+            for one in lineage_of(search, trial)
+        ]
     return provenance
 
 

@@ -32,6 +32,7 @@ def footnotes(
     yield from _above(search, shown)
     yield from _pareto(search)
     yield from _warm_started(shown)
+    yield from _trained_on(shown)
     yield from _in_parts(shown)
     yield from _halted(search, shown)
     yield from _audited(shown)
@@ -168,6 +169,14 @@ def _warm_started(shown: Sequence[TrialRecord]) -> Iterator[str]:
         yield f"Begun with what did well in an earlier search: {table.escape(', '.join(told))}."
 
 
+def _trained_on(shown: Sequence[TrialRecord]) -> Iterator[str]:
+    told = [
+        f"{child.id} ({child.config.get('epochs')} from the end of {child.parent})" for child in shown if child.parent
+    ]
+    if told:
+        yield f"More epochs, with a schedule of their own, than the other trials have: {table.escape(', '.join(told))}."
+
+
 def _halted(search: SearchRecord, shown: Sequence[TrialRecord]) -> Iterator[str]:
     """Trials that wait at a rung; of those that were stopped there for good, the status tells."""
     at: dict[int, list[str]] = defaultdict(list)
@@ -247,6 +256,7 @@ def origin_of(search: SearchRecord) -> Iterator[tuple[str, str]]:
     yield "scheduler", table.escape(table.named(search.scheduler, first=("kind",)))
     yield "limits", table.escape(_limits(search))
     yield "trials", f"{len(search.trials)}" + (f" of {search.budget}" if search.budget else "")
+    yield "extended", table.escape("; ".join(search.extensions))
     reruns = len(ended(search.reruns))
     begun = f" of {len(search.reruns)} begun" if reruns < len(search.reruns) else ""
     yield "reruns", f"{reruns}{begun}" if search.reruns else ""

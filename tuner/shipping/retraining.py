@@ -12,8 +12,9 @@ from trainable.config import TrialConfig, parse_config
 from trainable.data.splits import SPLITS
 from trainable.errors import UserError
 from trainable.metrics import parse_objective
-from trainable.precision import Precision, stored_precision
+from trainable.precision import stored_precision
 from trainable.weights import Weights, require_weights
+from tuner.children import ancestors
 from tuner.evidence.gathering import gather
 from tuner.journal import refresh_journal
 from tuner.records import Retrained, SearchRecord, TrialRecord
@@ -102,7 +103,7 @@ def _train(
     config = parse_config(dict(trial.config))
     files = TrialFiles(folder / "checkpoints", folder / "predictions.npz")
     data = open_stored(store, search, config.image_size)
-    job = _job(trial, config, splits, data, files, stored_precision(search.precision))
+    job = _job(search, trial, splits, data, files)
     report = None
     for report in retrain(job, data, trial_device()):
         if listen:
@@ -116,12 +117,11 @@ def _train(
 
 
 def _job(
+    search: SearchRecord,
     trial: TrialRecord,
-    config: TrialConfig,
     splits: tuple[str, ...],
     data: ImageDataset,
     files: TrialFiles,
-    precision: Precision,
 ) -> RetrainJob:
     from trainable.data.batches import steps_per_epoch
     from trainable.retrain import RetrainJob
@@ -129,18 +129,29 @@ def _job(
     best_epoch = trial.best_epoch
     if best_epoch is None:
         raise UserError(f"trial {trial.id} has no result to train up to ({trial.status}); choose another with --trial")
-    lr_of_epoch = {math.ceil(report.epoch): report.lr for report in trial.epochs if report.lr is not None}
-    return RetrainJob(
-        config=config,
-        splits=splits,
-        epochs=best_epoch,
-        steps_per_epoch=steps_per_epoch(len(data.split["train"]), config.batch_size),
-        thresholds=tuple(trial.best_details["thresholds"]),
-        checkpoint=files.best,
-        weights=_same_weights(trial, config),
-        precision=precision,
-        learning_rates=tuple(lr for epoch, lr in sorted(lr_of_epoch.items()) if epoch <= math.ceil(best_epoch)),
-    )
+    thresholds = tuple(trial.best_details["thresholds"])
+    images, weights = len(data.split["train"]), _same_weights(trial, parse_config(trial.config))
+
+    def job_of(one: TrialRecord, epochs: float, parent: RetrainJob | None) -> RetrainJob:
+        config = parse_config(one.config)
+        lr_of_epoch = {math.ceil(report.epoch): report.lr for report in one.epochs if report.lr is not None}
+        return RetrainJob(
+            config=config,
+            splits=splits,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch(images, config.batch_size),
+            thresholds=thresholds,
+            checkpoint=files.best,
+            weights=weights,
+            precision=stored_precision(search.precision),
+            learning_rates=tuple(lr for epoch, lr in sorted(lr_of_epoch.items()) if epoch <= math.ceil(epochs)),
+            parent=parent,
+        )
+
+    before = None
+    for one in ancestors(search, trial):
+        before = job_of(one, one.epochs_run, before)
+    return job_of(trial, best_epoch, before)
 
 
 def _same_weights(trial: TrialRecord, config: TrialConfig) -> Weights | None:

@@ -24,7 +24,7 @@ class PastHalving:
 
 
 def halving_after(events: Iterable[Mapping[str, Any]]) -> PastHalving:
-    """Replay a log. An audited trial is left out from there on: it went on by chance."""
+    """Replay a log. An audited trial is left out from there on: it went on by chance; children are left out."""
     past = PastHalving()
     within: Sequence[str] = ()
     bests: dict[str, float | None] = {}
@@ -34,7 +34,7 @@ def halving_after(events: Iterable[Mapping[str, Any]]) -> PastHalving:
             scheduler = stored_scheduler(event.get("scheduler"))
             within = () if isinstance(scheduler, NoScheduler) else scheduler.within
             past = PastHalving(_empty(event))
-        elif kind == "trial_started" and not event.get("rerun"):
+        elif kind == "trial_started" and not event.get("rerun") and not event.get("parent"):
             bests[trial] = None
             past.halving.started(trial, stratum_of(mapping(event.get("config")), within))
         elif trial not in bests:
