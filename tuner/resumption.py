@@ -86,7 +86,7 @@ def prove_again(
     now = _space_of_today(config.space)
     in_space = list(_differences("space", before.data, now.data)) if now else []
     space = read_space(now if now and in_space and accept_changes else before)
-    extended, children = "", ()
+    extended, children = "", tuple[Continuation, ...]()
     if extension and extension.epochs:
         children = choose_parents(record, extension.epochs, extension.top or config.top_k)
         extended = f"{extension.epochs} more epochs for {', '.join(child.parent for child in children)}"

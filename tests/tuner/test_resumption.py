@@ -198,10 +198,7 @@ def test_the_best_trials_get_more_epochs_as_trials_of_their_own(left: Left, run_
     assert (record.status, record.budget, len(record.trials)) == ("complete", 6, 6)
     assert all((child.epochs_run, child.config["epochs"]) == (3, 3) for child in children)
     table = store.leaderboard_md.read_text()
-    assert (
-        f"More epochs, with a schedule of their own, than the other trials have: {best[0]}-e3 (3 from the end of"
-        in table
-    )
+    assert f"than the other trials have: {best[0]}-e3 (3 from the end of {best[0]}), " in table
     assert f"- extended: 3 more epochs for {best[0]}, {best[1]}" in table
 
     refused = run_tuner("extend", store.folder, "--epochs", "+3", "--top", 2)
