@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -221,9 +221,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     ) -> None:
         actor, following = object.__new__(TrialActor), Phases(iter(phases))
         while not interrupted.is_set() and (asked := following.ask()) is not None:
-            config, assignment = asked.config.model_dump(mode="json"), asdict(asked.assignment)
-            given = {"trial": asked.trial, "work": asked.work, "config": config, "assignment": assignment}
-            actor.reset_config(given | {"resources": {"cpu": 1, "gpu": 0}, "more_gpu": False})
+            actor.reset_config(asked.plain | {"resources": {"cpu": 1, "gpu": 0}, "more_gpu": False})
             _run_to_its_end(actor, following.current, asked.trial, interrupted)
 
     patch.setattr(session, "ray_session", contextlib.nullcontext)

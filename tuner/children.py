@@ -31,20 +31,15 @@ class PlannedChild:
     lineage: tuple[Forebear, ...]
 
 
-def child_id(wanted: Continuation) -> str:
-    """`t0003-e10`: trial t0003 with 10 more epochs."""
-    return f"{wanted.parent}-e{wanted.epochs}"
-
-
 def choose_parents(search: SearchRecord, epochs: int, top: int) -> tuple[Continuation, ...]:
     """The best `top` finished trials that do not have so many more epochs already.
 
     Raises:
         UserError: there are none, or a schedule does not fit so few epochs.
     """
-    known = {child_id(wanted) for wanted in search.continuations}
+    known = {wanted.child for wanted in search.continuations}
     wanted = [Continuation(trial.id, epochs) for trial in search.ranked() if trial.eligible]
-    chosen = tuple(one for one in wanted if child_id(one) not in known)[:top]
+    chosen = tuple(one for one in wanted if one.child not in known)[:top]
     if not chosen:
         why = f"all finished trials have {epochs} more epochs already" if wanted else "no trial of it has finished"
         raise UserError(f"search {search.name!r}: {why}; give other --epochs, or add trials with --trials")
@@ -58,11 +53,11 @@ def plan_children(search: SearchRecord) -> Iterator[PlannedChild]:
     """What extensions asked for and is not done."""
     by_id = {trial.id: trial for trial in search.trials}
     for wanted in search.continuations:
-        child = by_id.get(child_id(wanted))
+        child = by_id.get(wanted.child)
         if child is None or child.unfinished:
             parent = by_id[wanted.parent]
             lineage = (*lineage_of(search, parent), _forebear(parent))
-            yield PlannedChild(child_id(wanted), parent.id, _child_config(parent, wanted.epochs), lineage)
+            yield PlannedChild(wanted.child, parent.id, _child_config(parent, wanted.epochs), lineage)
 
 
 def ancestors(search: SearchRecord, trial: TrialRecord) -> tuple[TrialRecord, ...]:

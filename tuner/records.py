@@ -266,6 +266,11 @@ class Continuation:
     epochs: int
     """more than it had"""
 
+    @property
+    def child(self) -> str:
+        """The new trial's id, such as `t0003-e10`: trial t0003 with 10 more epochs."""
+        return f"{self.parent}-e{self.epochs}"
+
 
 @dataclass(frozen=True)
 class SearchRecord:

@@ -179,6 +179,12 @@ class Replay:
         else:
             trial.score(event)
 
+    @property
+    def awaited(self) -> set[str]:
+        """Trials that are to have more epochs, as long as the child that has them is not through."""
+        through = {id for id, trial in self._trials.items() if trial.status not in ("running", "paused", "lost")}
+        return {wanted.parent for wanted in self._continuations if wanted.child not in through}
+
     def trial(self, id: str) -> TrialRecord:
         """One trial's state so far. Raises KeyError for one that no event is about."""
         return self._trials[id].record()

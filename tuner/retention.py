@@ -21,7 +21,13 @@ class Kept:
     """with `last.pt`: what it takes to train on"""
 
 
-def checkpoints_to_keep(trials: Collection[TrialRecord], direction: Direction, top_k: int, to_audit: int) -> Kept:
+def checkpoints_to_keep(
+    trials: Collection[TrialRecord],
+    direction: Direction,
+    top_k: int,
+    to_audit: int,
+    awaited: Collection[str] = (),
+) -> Kept:
     """The checkpoints of these trials and reruns that something may yet ask for.
 
     What has dropped out of the best never returns to them, since a finished trial's value stays: these trials may leave
@@ -29,13 +35,15 @@ def checkpoints_to_keep(trials: Collection[TrialRecord], direction: Direction, t
 
     Args:
         to_audit: how many halted trials may still be drawn to be trained to their end
+        awaited: trials that others are to go on from
     """
     own = [trial for trial in trials if trial.rerun is None]
     top = {trial.id for trial in best_first((trial for trial in own if trial.eligible), direction)[:top_k]}
     going_on = {trial.id for trial in trials if trial.unfinished or trial.status == "paused"}
     halted = {trial.id for trial in own if trial.halted_at is not None} if to_audit > 0 else set()
     baseline = {trial.id for trial in own if trial.baseline}
-    last = frozenset(top | going_on | halted)
+    awaited = {trial.id for trial in own if trial.id in awaited}
+    last = frozenset(top | going_on | halted | awaited)
     return Kept(last | baseline, last)
 
 
@@ -74,6 +82,9 @@ class Retention:
         if event["kind"] not in ("trial_started", "trial_resumed", "trial_ended"):
             return
         trial = self._replay.trial(event["trial"])
+        if event["kind"] == "trial_started":  # what is there is of a run whose log was lost
+            self._store.drop_checkpoint(self._store.best_checkpoint(trial.id))
+            self._store.drop_checkpoint(self._store.last_checkpoint(trial.id))
         self._holders[trial.id] = trial
         if trial.audited_at is not None:
             self._audited.add(trial.id)
@@ -82,7 +93,8 @@ class Retention:
 
     def _drop_the_rest(self) -> None:
         to_audit = self._audit - len(self._audited)
-        kept = checkpoints_to_keep(self._holders.values(), self._direction, self._top_k, to_audit)
+        held, awaited = self._holders.values(), self._replay.awaited
+        kept = checkpoints_to_keep(held, self._direction, self._top_k, to_audit, awaited)
         for trial in self._kept.best - kept.best:
             self._store.drop_checkpoint(self._store.best_checkpoint(trial))
         for trial in self._kept.last - kept.last:

@@ -56,6 +56,12 @@ def test_halted_ones_while_an_audit_may_draw_them() -> None:
     assert checkpoints_to_keep(trials, "maximize", 1, to_audit=0).last == {"t0001"}
 
 
+def test_the_parents_of_those_that_are_to_go_on_from_them() -> None:
+    trials = [trial(1, 0.5), trial(2, 0.6), trial(3, 0.9), trial(4, 0.2)]
+    kept = checkpoints_to_keep(trials, "maximize", 1, to_audit=0, awaited={"t0002", "t0009"})
+    assert kept.last == {"t0002", "t0003"}
+
+
 class Searched:
     """A search of which only the log and the checkpoints are real."""
 

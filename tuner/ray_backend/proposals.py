@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from search_spaces.axes import Value
@@ -44,6 +44,17 @@ class Proposal:
     work: Work = "train"
     lineage: tuple[Forebear, ...] = ()
     """trials that it goes on from"""
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What a worker needs to know of it, in plain values."""
+        return {
+            "trial": self.trial,
+            "work": self.work,
+            "config": self.config.model_dump(mode="json"),
+            "assignment": asdict(self.assignment),
+            "lineage": [asdict(one) | {"config": one.config.model_dump(mode="json")} for one in self.lineage],
+        }
 
 
 class Proposals(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +37,8 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
         if proposal is None:  # what runs may yet promote a trial that is paused, and the next phase waits for it
             return None if self._phases.current.running else Searcher.FINISHED
         self._handed_out[proposal.trial] += 1
-        return {
-            "trial": proposal.trial,
-            "work": proposal.work,
+        return proposal.plain | {
             "run": self._handed_out[proposal.trial],
-            "config": proposal.config.model_dump(mode="json"),
-            "lineage": [asdict(one) | {"config": one.config.model_dump(mode="json")} for one in proposal.lineage],
-            "assignment": asdict(proposal.assignment),
             "resources": self._slots.take(proposal),
             "more_gpu": self._slots.has_more_for(proposal.trial),
         }

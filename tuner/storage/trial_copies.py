@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tuner.storage.home import Home
 
 if TYPE_CHECKING:
-    from trainable.train import TrialFiles
+    from trainable.job import TrialFiles
 
 
 class TrialCopies:

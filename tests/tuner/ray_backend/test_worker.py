@@ -47,6 +47,7 @@ def given(assignment: Assignment, trial: str = "t0001", work: Work = "train", **
         "assignment": asdict(assignment),
         "resources": {"cpu": 1, "gpu": 0},
         "more_gpu": False,
+        "lineage": [],
     }
 
 

@@ -80,6 +80,7 @@ def ran(actor: TrialActor, assignment: Assignment, trial: str, fields: dict[str,
         "assignment": asdict(assignment),
         "resources": resources,
         "more_gpu": False,
+        "lineage": [],
     }
     actor.reset_config(given)
     results = [actor.step()]
