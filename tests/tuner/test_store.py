@@ -192,3 +192,12 @@ def test_every_path_lies_in_the_searchs_folder(store: Store) -> None:
         *("splits.csv", "search.yaml", "best.yaml", "top", "leaderboard.md", "leaderboard.csv", "study.db", "ray"),
         *("control", "events.jsonl", "notes.jsonl", "journal.md", "checkpoints/t0001", "predictions/t0001.npz"),
     }
+
+
+def test_a_log_of_a_newer_version_is_read_but_not_written(store: Store) -> None:
+    store.append("search_started", name="flowers")
+    with store.events_jsonl.open("a") as log:
+        log.write('{"v": 2, "seq": 2, "kind": "of tomorrow"}\n')
+    assert store.record().name == "flowers"
+    with pytest.raises(UserError, match=r"events.jsonl: a newer version of Thaw wrote it \(log format 2, this one"):
+        store.append("note", text="of today")
