@@ -240,8 +240,8 @@ def _run_to_its_end(actor: Any, driver: Any, trial: str, interrupted: Interrupti
         if "short_of_memory" in result:
             driver.short_of_memory(trial, **json.loads(result["short_of_memory"]))
             continue
-        if "disk_full" in result:
-            interrupted.hold(json.loads(result["disk_full"]))
+        if "hold" in result:
+            interrupted.hold(json.loads(result["hold"]))
             driver.end(trial, "paused")
             return
         if "ended" in result:

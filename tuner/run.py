@@ -52,7 +52,8 @@ def run_search(config: SearchConfig, *listeners: Listener, address: str | None =
         UserError: a mistake in address, space, data or options, or the name is taken; nothing has been written.
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
         SearchFailedError: nobody asked for its end: all trials fail alike, or a disk is full; likewise.
-        OSError: the disk is so full that the log cannot tell how it ended; what the log has is kept.
+        OSError: the disk is so full that the log cannot tell how it ended, or the store that keeps the log does not
+            answer; what the log has is kept.
     """
     head = find_head(address)
     proved = prove_search(config)

@@ -239,6 +239,7 @@ def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
     from tuner.interruption import SearchFailedError
     from tuner.live import live_progress
     from tuner.report.leaderboard import to_brief_markdown
+    from tuner.storage.segments import LogEndedError
 
     try:
         with live_progress() as progress:
@@ -249,7 +250,7 @@ def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
             kept = f"what finished is in {searched.place}; `tuner resume` goes on"
         print(f"interrupted; {kept}", file=sys.stderr)
         raise
-    except SearchFailedError as error:
+    except (SearchFailedError, LogEndedError) as error:
         print(f"error: {error}; once that is repaired, `tuner resume {searched.name}` goes on", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
     except Exception as error:

@@ -74,8 +74,8 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._slots.leave_alone(name)
             self._phases.current.put_back(name, "out of memory on a share of a GPU")
             return
-        if "disk_full" in result:
-            self._interrupted.hold(json.loads(result["disk_full"]))
+        if "hold" in result:
+            self._interrupted.hold(json.loads(result["hold"]))
             self._phases.current.end(name, "paused")
             return
         if "unfit_node" in result:

@@ -35,6 +35,7 @@ from tuner.ray_backend.needs import Needs, shortcomings
 from tuner.ray_backend.resources import tensors_share
 from tuner.storage.home import Home
 from tuner.storage.homes import home_at
+from tuner.storage.objects import StorageError
 from tuner.storage.trial_copies import TrialCopies
 
 Work = Literal["train", "test", "reference", "latency"]
@@ -166,7 +167,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         `short_of_memory`: the trial goes on with the next step, from its last checkpoint, or with this `micro_batch`
         from its beginning.
         `crowded_out`: it had a share of a GPU, which did not suffice, and may have a whole one.
-        `disk_full`: the reason; the trial can go on from its last checkpoint.
+        `hold`: why the search cannot go on for now; the trial can then, from its last checkpoint.
         `unfit_node`: this node lacks something that any trial of the search needs; nothing was done.
         """
         if not self._is_fit and (unfit := self._unfit_node()):
@@ -175,8 +176,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         try:
             report = self._train() if self._work == "train" else self._score()
         except Exception as error:  # whatever a trial does ends that trial, not the search
-            short, full, ending = is_out_of_memory(error), is_disk_full(error), _ending(error)
-            reason = told_of_disk(error)
+            short, hold, ending = is_out_of_memory(error), _why_hold(error), _ending(error)
         else:
             return {"report": json.dumps(report), "done": report["status"] != "running"}
         if short and self._more_gpu:
@@ -184,9 +184,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         # only here is the error gone, whose frames hold the trial's tensors
         if short and self._work == "train" and (less := self._need_less()) is not None:
             return {"short_of_memory": json.dumps(less), "done": False}
-        if full:
-            told = f"the disk is full on {socket.gethostname()} ({reason}): free some"
-            return {"disk_full": json.dumps(told), "done": True}
+        if hold:
+            return {"hold": json.dumps(hold), "done": True}
         return {"ended": json.dumps(ending), "done": True}
 
     def _unfit_node(self) -> dict[str, str] | None:
@@ -278,6 +277,13 @@ def _keep_to(gpu_share: float) -> None:
 
     if gpu_share and torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(tensors_share(gpu_share, gpu_memory_gib(trial_device()) or 0))
+
+
+def _why_hold(error: Exception) -> str | None:
+    """Why no trial could go on after this exception, in a line; None: others can."""
+    if is_disk_full(error):
+        return f"the disk is full on {socket.gethostname()} ({told_of_disk(error)}): free some"
+    return str(error) if isinstance(error, StorageError) else None
 
 
 def _ending(error: Exception) -> dict[str, str]:

@@ -52,7 +52,11 @@ class Home(Protocol):
         ...
 
     def hold(self) -> AbstractContextManager[WritableLog]:
-        """Be the only writer, and write the log. Raises UserError where another process is; names it."""
+        """Be the only writer, and write the log; what else is written into the folder is brought home meanwhile.
+
+        Raises:
+            UserError: another process is the writer; names it.
+        """
         ...
 
     def holder(self) -> str | None:
@@ -63,12 +67,8 @@ class Home(Protocol):
         """Append to the notes, also while another process is the writer. Raises OSError."""
         ...
 
-    def publish(self) -> None:
-        """Have others see what was written into the folder so far."""
-        ...
-
     def remarks(self) -> list[str]:
-        """What people should know of how that goes, once."""
+        """What people should know of how files come home, once."""
         ...
 
     def paths(self, folder: Path) -> list[Path]:

@@ -63,9 +63,6 @@ class LocalHome:
             with closing(OpenLog(path)) as log:
                 return log.write(head, fields, durable=True)
 
-    def publish(self) -> None:
-        """Everybody reads the folder."""
-
     def remarks(self) -> list[str]:
         return []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -59,7 +58,6 @@ class ObjectHome:
         self._objects = open_objects(url)
         self._patient = replace(self._objects, patience_seconds=PATIENCE_SECONDS)
         self._copies = Copies(self.folder, self._patient)
-        self._publishing = threading.Lock()
         self._mirror: Mirror | None = None
         self._settled = False
 
@@ -98,15 +96,16 @@ class ObjectHome:
             self._bring_up_to_date()
             merge(self._patient)
             log = held.enter_context(closing(SegmentedLog(self.folder / EVENTS_LOG, self._patient, lease.require)))
-            with Mirror(self.publish, log.merge_if_long) as self._mirror:
+            with Mirror(lease.require, self._publish, log.merge_if_long) as self._mirror:
                 try:
                     yield log
                 except BaseException:
                     with suppress(OSError):
+                        lease.require()
                         self._publish(self._objects, at_the_end=True)
                     raise
-            self._publish(self._patient, at_the_end=True)
-            merge(self._patient)
+            lease.require()
+            self._finish()
 
     def holder(self) -> str | None:
         if here := locker(self.folder):
@@ -123,14 +122,12 @@ class ObjectHome:
             self._objects.put(f"{_NOTES}/{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}", line_of(event))
             return event
 
-    def publish(self) -> None:
-        self._publish(self._patient)
-
     def remarks(self) -> list[str]:
         return self._mirror.remarks() if self._mirror else []
 
     def paths(self, folder: Path) -> list[Path]:
-        return [self.folder / name for below in self._names([folder]) for name in self._patient.listed(below)]
+        (below,) = self._names([folder])
+        return [self.folder / name for name in self._patient.listed(below)]
 
     def pull(self, *paths: Path) -> None:
         with self._alone():
@@ -209,17 +206,26 @@ class ObjectHome:
         self._notes_mark.parent.mkdir(exist_ok=True)
         self._notes_mark.write_text(json.dumps(names), encoding="utf-8")
 
-    def _publish(self, objects: Objects, *, at_the_end: bool = False) -> None:
+    def _publish(self, objects: Objects | None = None, *, at_the_end: bool = False) -> None:
         """Bring home every file that has changed, and drop there what was dropped here."""
-        with self._publishing:
-            copies = Copies(self.folder, objects)
-            published = [path for path in self.folder.iterdir() if _is_published(path.name, at_the_end)]
-            copies.push(name for name in _files(self.folder, published))
-            copies.remove(
-                name
-                for name in list(copies.marked())
-                if _is_published(name.partition("/")[0], at_the_end) and not (self.folder / name).exists()
-            )
+        copies = Copies(self.folder, objects or self._patient)
+        published = [path for path in self.folder.iterdir() if _is_published(path.name, at_the_end)]
+        copies.push(_files(self.folder, published))
+        copies.remove(
+            name
+            for name in list(copies.marked())
+            if _is_published(name.partition("/")[0], at_the_end) and not (self.folder / name).exists()
+        )
+
+    def _finish(self) -> None:
+        """Bring home what is left, by the writer that is about to leave."""
+        try:
+            self._publish(at_the_end=True)
+            merge(self._patient)
+        except StorageError as error:
+            raise StorageError(
+                f"{error}; the log is there, and the other files are in {self.folder} until the next change brings them"
+            ) from None
 
     def _names(self, paths: Iterable[Path]) -> list[str]:
         return [path.relative_to(self.folder).as_posix() if path != self.folder else "" for path in paths]

@@ -97,6 +97,10 @@ def merge(objects: Objects, least: int = MERGED_FROM) -> None:
     objects.remove(name for name in names if name not in (merged.name, BEGINNING.name))
 
 
+class LogEndedError(StorageError):
+    """The log cannot be written any more by this process: its search has paused."""
+
+
 class SegmentedLog:
     """The growing end of a log whose truth is objects: an event is one before `write` returns.
 
@@ -107,7 +111,7 @@ class SegmentedLog:
         self._require_lease = require_lease
         self._objects = objects
         self._log = OpenLog(path)
-        self._broken: StorageError | None = None
+        self._broken: LogEndedError | None = None
         self.segments = 0
         """written and not merged"""
 
@@ -115,7 +119,8 @@ class SegmentedLog:
         """Append one event and return it.
 
         Raises:
-            StorageError: it cannot be written, or an earlier one could not, or another process has taken over.
+            LogEndedError: it cannot be written, or an earlier one could not.
+            LostLeaseError: another process has taken over.
         """
         if self._broken:
             raise self._broken
@@ -126,10 +131,10 @@ class SegmentedLog:
             written = self._objects.create(segment.name, line_of(event))
         except (StorageError, FileNotFoundError) as error:
             reason = error.strerror if isinstance(error, StorageError) else f"{self._objects.url}: is gone"
-            self._broken = StorageError(f"{reason}; the search is paused: `tuner resume` goes on")
+            self._broken = LogEndedError(f"{reason}; the log cannot be written, so the search has paused")
             raise self._broken from None
         if not written:
-            self._broken = StorageError(f"{self._objects.url}: another process has written event {segment.first}")
+            self._broken = LogEndedError(f"{self._objects.url}: another process has written event {segment.first}")
             raise self._broken
         self.segments += 1
         return event

@@ -257,7 +257,7 @@ def test_on_a_full_disk_a_trial_ends_as_it_was_saved_last(
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", _no_room)
         actor.setup(given(assignment))
-        assert "the disk is full on " in json.loads(stepped(actor)[-1]["disk_full"])
+        assert "the disk is full on " in json.loads(stepped(actor)[-1]["hold"])
         actor.reset_config(given(assignment, epochs=3))
         actor.step()
         actor.cleanup()  # which would save it

@@ -5,6 +5,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from faulty_store import FaultyFileSystem
@@ -71,11 +72,18 @@ def test_who_lost_the_lock_writes_nothing_more(
     store: Store, on_machine: OnMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "STALE_SECONDS", 0.0)  # so that each event asks whether the lock is still had
-    with store.lock():
-        store.append("note", text="mine")
-        open_objects(str(store.place)).put("lock/00000002.json", b'{"process": 7, "host": "box"}')
-        with pytest.raises(LostLeaseError, match="process 7 on box has taken over this search"):
-            store.append("note", text="too late")
+
+    def run() -> None:
+        with store.lock():
+            store.append("note", text="mine")
+            open_objects(str(store.place)).put("lock/00000002.json", b'{"process": 7, "host": "box"}')
+            store.search_yaml.write_text("too late")
+            with suppress(LostLeaseError):
+                store.append("note", text="too late")
+
+    with pytest.raises(LostLeaseError, match="process 7 on box has taken over this search"):
+        run()
+    assert "search.yaml" not in there(store)
     on_machine("other")
     assert [event["text"] for event in Store(store.place).events()] == ["mine"]
 
@@ -88,12 +96,11 @@ def test_files_written_and_dropped_are_so_at_home(store: Store, results: str, on
         (store.folder / "ray").mkdir()
         (store.folder / "ray" / "junk").touch()
         store.study_db.touch()
-        store.home.publish()
-        assert {"top/01-t0001.yaml", "top/02-t0002.yaml"} <= there(store)
-        assert not {"ray/junk", "study.db"} & there(store)
+    assert {"top/01-t0001.yaml", "top/02-t0002.yaml", "study.db"} <= there(store)
+    assert "ray/junk" not in there(store)
+    with store.lock():
         (store.top / "02-t0002.yaml").unlink()
     assert "top/02-t0002.yaml" not in there(store)
-    assert "study.db" in there(store)
     on_machine("other")
     assert [path.name for path in Store.open("birds", results).top.iterdir()] == ["01-t0001.yaml"]
 

@@ -13,7 +13,6 @@ from faulty_store import FaultyFileSystem, no_fault
 from small_searches import RunTuner, search_without_ray, tiny_space, write_labels_csv, write_space
 from small_trials import MEASURED
 
-from trainable.errors import UserError
 from tuner.config import SearchConfig, parse_options
 from tuner.records import SearchRecord
 from tuner.result import load
@@ -21,6 +20,7 @@ from tuner.run import resume_search, run_search
 from tuner.storage import lease, object_home
 from tuner.storage.object_home import local_folder
 from tuner.storage.objects import open_objects
+from tuner.storage.segments import LogEndedError
 from tuner.store import Event, Store
 
 pytestmark = [pytest.mark.usefixtures("_without_ray"), pytest.mark.real]
@@ -124,7 +124,7 @@ def test_a_store_that_goes_away_pauses_the_search(
         if event["kind"] == "trial_ended" and event["trial"] == "t0002":
             faulty.fault = lambda *_: OSError("no route to host")
 
-    with pytest.raises(UserError, match=r"cannot be reached \(no route to host\).*is paused: `tuner resume` goes on"):
+    with pytest.raises(LogEndedError, match=r"cannot be reached \(no route to host\).*so the search has paused"):
         run_search(inputs.config(results), cut)
     faulty.fault = no_fault
     monkeypatch.setattr(lease, "_is_dead_here", lambda _: True)  # as it would be, had its process ended
