@@ -1,35 +1,38 @@
 """Kills at random moments: what of a search is lost, and what is trained twice.
 
-    python -m benchmarks.chaos [--kills 12] [--seed 0] [--out FILE.md]
+    python -m benchmarks.chaos [--kills 12] [--seed 0] [--minutes 60] [--scheduler pausing_asha] [--out FILE.json]
 
-A grid of 16 trials of 6 epochs without halving, two workers, is run once undisturbed. Then it is run again, and a few
-seconds after each start its driver, a worker or Ray's raylet, drawn by lot, is killed by SIGKILL; `tuner resume` goes
-on each time the driver is gone. After the last kill it is left alone. The script fails unless every trial has ended
-once and the records are those of the undisturbed search.
+A grid of 16 trials runs on two workers. Again and again, seconds after its start or the last kill, a worker, Ray's
+raylet, its GCS, the driver, or all of them at once (a power cut, which also tears what of the log was not synced) is
+killed by SIGKILL. A driver whose Ray is gone should end by itself. `tuner resume` goes on each time it is gone, either
+at once or when all its processes are. After the last kill the search is left alone.
+
+The script fails where a trial that had ended is lost or runs again, a trial begins twice or has two rows, a trial
+trains more than 30 seconds and an epoch again, or, without halving, the records are not to the bit those of the same
+search undisturbed.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
-import subprocess
+import shutil
+import signal
+import statistics
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from benchmarks import toll
 from benchmarks.comparing import as_text, facts, publish, quiet_environment, scratch_folder
+from benchmarks.killing import KILLS, SURVIVED, Run
 from benchmarks.pictures import PictureSet, make_pictures
 from search_spaces.document import write_yaml
-from trainable.checkpoint import load_checkpoint
-from tuner.records import SearchRecord
-from tuner.replay import replay
 from tuner.store import Store
 
 SPACE: dict[str, Any] = {
@@ -38,12 +41,11 @@ SPACE: dict[str, Any] = {
     "task": "multilabel",
     "objective": "f2_macro",
     "sampler": "grid",
-    "scheduler": "none",
     "fixed": {
         "backbone": "timm:test_resnet",
         "pretrained": False,
-        "image_size": 32,
-        "epochs": 6,
+        "image_size": 64,
+        "epochs": 12,
         "batch_size": 16,
         "augment": "light",
     },
@@ -54,143 +56,186 @@ SPACE: dict[str, Any] = {
         "schedule.kind": {"choice": ["constant", "cosine"]},
     },
 }
-IMAGES = (240, 60)
-VICTIMS = ("driver", "worker", "raylet")
+SCHEDULERS: dict[str, Any] = {
+    "none": "none",
+    "pausing_asha": {"kind": "pausing_asha", "grace_epochs": 3, "reduction_factor": 2},
+}
+IMAGES = (480, 60)
 SOONEST, LATEST = 3.0, 25.0
-"""seconds from a start to the next kill; a search needs some before it trains"""
-PATIENCE_SECONDS = 120.0
+"""seconds from a start or a kill to the next kill; a search needs about ten before it trains"""
+PATIENCE_SECONDS = 150.0
 """that a driver has to end by itself when its Ray is gone"""
+FAREWELL_SECONDS = 90.0
+"""that a driver's other processes have to end after it"""
 
 
 @dataclass
-class Toll:
-    """What kills have cost."""
+class Chaos:
+    """A search that is killed again and again."""
 
-    kills: Counter[str] = field(default_factory=Counter)
-    repeated_epochs: list[float] = field(default_factory=list)
-    """of each trial that was running at a kill: told and not saved"""
-    repeated_seconds: list[float] = field(default_factory=list)
-    resumes: int = 0
-    killed_by_hand: int = 0
-    """drivers that did not end by themselves when their Ray was gone"""
+    store: Store
+    first: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    kills: list[toll.Standing] = field(default_factory=list)
+    ended_after: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """kind of kill -> seconds until the driver had ended by itself"""
+    gone_after: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """kind of kill -> seconds until the driver's processes had ended after it"""
+    left: list[str] = field(default_factory=list)
+    """what had to be killed in the end"""
 
-
-def start(command: list[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as out:
-        return subprocess.Popen([sys.executable, "-m", "tuner.cli", *command], env=environment, stdout=out, stderr=out)
-
-
-def victims_of(driver: psutil.Process, victim: str) -> Iterator[psutil.Process]:
-    """The processes that may be killed as this victim."""
-    if victim == "driver":
-        yield driver
-        return
-    for process in driver.children(recursive=True):
-        with suppress(psutil.Error):
-            name = " ".join(process.cmdline())
-            if (victim == "worker" and name.startswith("ray::TrialActor")) or (
-                victim == "raylet" and process.name() == "raylet"
-            ):
-                yield process
-
-
-def count_repeats(store: Store, toll: Toll) -> None:
-    """What of the running trials has been told and is not on disk: it will be trained again."""
-    for trial in replay(store.events()).trials:
-        if trial.status != "running" or not trial.epochs:
-            continue
-        saved = 0.0
-        with suppress(FileNotFoundError):
-            saved = float(load_checkpoint(store.last_checkpoint(trial.id))["epoch"])
-        if saved < trial.epochs_run:
-            seconds = {epoch.epoch: epoch.seconds or 0.0 for epoch in trial.epochs}
-            toll.repeated_epochs.append(trial.epochs_run - saved)
-            toll.repeated_seconds.append((trial.seconds or 0.0) - seconds.get(saved, 0.0))
-
-
-def disturb(store: Store, first: list[str], kills: int, seed: int, environment: Mapping[str, str], log: Path) -> Toll:
-    """Run a search through so many kills and then to its end."""
-    draw, toll, command = random.Random(seed), Toll(), first
-    process = start(command, environment, log)
-    while True:
-        done = toll.kills.total() >= kills
+    def run(self, kills: int, draw: random.Random, until: float) -> None:
+        """Through so many kills, none after `until` on the monotonic clock, and then to its end."""
+        runs: list[Run] = []
         try:
-            process.wait(None if done else draw.uniform(SOONEST, LATEST))
-        except subprocess.TimeoutExpired:
-            victim = draw.choice(VICTIMS)
-            found = list(victims_of(psutil.Process(process.pid), victim))
-            if not found:
+            while not self._through():
+                runs.append(Run(self._command(), self.environment, self.log))
+                self._disturb(runs[-1], kills, draw, until)
+        finally:
+            for run in runs:
+                run.kill_all()
+
+    def _through(self) -> bool:
+        if not self.store.events_jsonl.exists():
+            return False
+        record = self.store.record()
+        return record.status == "complete" and not any(trial.unfinished for trial in record.trials)
+
+    def _command(self) -> Sequence[str]:
+        if self.store.search_yaml.exists():
+            return ["resume", str(self.store.folder)]
+        shutil.rmtree(self.store.folder, ignore_errors=True)  # killed before it had begun
+        return self.first
+
+    def _disturb(self, run: Run, kills: int, draw: random.Random, until: float) -> None:
+        """Until the driver has ended, by a kill or otherwise."""
+        while not run.ends_within(draw.uniform(SOONEST, LATEST)):
+            if len(self.kills) >= kills or time.monotonic() > until:
+                run.ends_within(math.inf)
+                break
+            kind = draw.choice(list(KILLS))
+            if not KILLS[kind](run, self.store.events_jsonl, draw):
                 continue
-            draw.choice(found).kill()
-            toll.kills[victim] += 1
-            print(f"{toll.kills.total()}: {victim} killed", file=sys.stderr, flush=True)
-            if victim == "worker":
+            self._take_in(kind)
+            if kind in SURVIVED:
                 continue
-            try:
-                process.wait(1 if victim == "driver" else PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                toll.killed_by_hand += 1
-                process.kill()
-                process.wait()
-            count_repeats(store, toll)
-        status = store.record().status if store.events_jsonl.exists() else "unborn"
-        if status == "complete":
-            return toll
-        if status != "unborn":
-            command = ["resume", str(store.folder)]
-            toll.resumes += 1
-        while store.folder.exists() and store.held():
-            time.sleep(0.1)
-        process = start(command, environment, log)
+            began = time.monotonic()
+            if not run.ends_within(PATIENCE_SECONDS):
+                self.left.append(f"driver after {kind}")
+                run.kill_all()
+                return
+            self.ended_after[kind].append(time.monotonic() - began)
+            if draw.random() < 0.5:
+                seconds, left = run.outlived_by(FAREWELL_SECONDS)
+                self.gone_after[kind].append(seconds)
+                self.left += [f"{process.name()} after {kind}" for process in left]
+            return
+        if run.code:
+            sys.exit(f"the search ended by itself:\n{self.log.read_text()[-4000:]}")
+
+    def _take_in(self, kind: str) -> None:
+        if self.store.events_jsonl.exists():
+            self.kills.append(toll.standing_of(self.store, kind))
+            print(f"{len(self.kills)}: {kind} killed", file=sys.stderr, flush=True)
 
 
-def came_to(search: SearchRecord) -> dict[str, Any]:
-    """Each trial's status and scores, by its params."""
-    return {
-        repr(sorted(trial.params.items())): (trial.status, [(epoch.epoch, epoch.value) for epoch in trial.epochs])
-        for trial in search.trials
+def by_kind(chaos: Chaos) -> list[list[object]]:
+    """A row a kind of kill."""
+    repeated = defaultdict(list)
+    for kind, one in toll.repeats(chaos.kills, list(chaos.store.events())):
+        repeated[kind].append(one)
+    rows = []
+    for kind in KILLS:
+        seconds = [one.seconds for one in repeated[kind]]
+        rows.append(
+            [
+                kind,
+                sum(kill.kind == kind for kill in chaos.kills),
+                _most(chaos.ended_after[kind]),
+                _most(chaos.gone_after[kind]),
+                len(seconds),
+                f"{sum(one.epochs for one in repeated[kind]):g}",
+                f"{statistics.median(seconds):.1f}, {max(seconds):.1f}" if seconds else "-",
+            ]
+        )
+    return rows
+
+
+BY_KIND_HEADERS = (
+    *("killed", "times", "driver ended after at most s", "its processes s after it", "running trials hit"),
+    *("whole epochs again", "seconds again: median, most"),
+)
+
+
+def _most(seconds: Sequence[float]) -> str:
+    return f"{max(seconds):.1f}" if seconds else "-"
+
+
+def verdict(chaos: Chaos, whole: Store | None) -> dict[str, list[str]]:
+    """What must be empty, by what it is."""
+    record, events = chaos.store.record(), list(chaos.store.events())
+    too_much = [str(one) for _, one in toll.repeats(chaos.kills, events) if one.too_much]
+    found = {
+        "ended trials that were lost": sorted(toll.lost(chaos.kills, record)),
+        "ended trials that ran again": toll.run_again(events),
+        "trials that began twice or have two rows": toll.duplicates(chaos.store),
+        "trials that repeated more than 30 s and an epoch": too_much,
+        "processes that had to be killed": chaos.left,
     }
+    if whole:
+        found["trials unlike those of the undisturbed search"] = toll.differing(whole.record(), record)
+    return found
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--kills", type=int, default=12)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--minutes", type=float, default=60.0, help="no kill after that; the search goes to its end")
+    options.add_argument("--scheduler", choices=SCHEDULERS, default="none")
     options.add_argument("--out", type=Path, help="also write everything to this JSON file")
     options.add_argument("--scratch", type=Path, help="keep pictures and runs here; default: a folder that is removed")
     given = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # so that nothing is left behind
     with scratch_folder(given.scratch) as scratch:
-        pictures = PictureSet(scratch / "pictures", *IMAGES)
-        make_pictures(pictures)
-        space, results, log = scratch / "space.yaml", scratch / "results", scratch / "log"
-        space.write_text(write_yaml(SPACE))
-        environment = quiet_environment(THAW_CACHE=str(scratch / "cache"))
-        command = ["search", str(space), "--data", str(pictures.table), "--results", str(results), "--workers", "2"]
-        whole = start([*command, "--name", "whole"], environment, log)
-        if whole.wait():
-            sys.exit(log.read_text())
-        store = Store(results / "killed")
-        toll = disturb(store, [*command, "--name", "killed"], given.kills, given.seed, environment, log)
-        expected, found = came_to(Store(results / "whole").record()), came_to(store.record())
-        ends = Counter(event["trial"] for event in store.events() if event["kind"] == "trial_ended")
-        lost = expected.keys() - found.keys()
-        differ = [params for params in expected if params in found and found[params] != expected[params]]
-        twice = [trial for trial, count in ends.items() if count > 1]
-    rows = [
-        ["kills", ", ".join(f"{victim} {toll.kills[victim]}" for victim in VICTIMS)],
-        ["resumed", toll.resumes],
-        ["drivers that had to be killed after their raylet", toll.killed_by_hand],
-        ["trials", len(expected)],
-        ["trials lost", len(lost)],
-        ["trials with another outcome", len(differ)],
-        ["trials that ended twice", len(twice)],
-        ["epochs trained again, in all", f"{sum(toll.repeated_epochs):g}"],
-        ["seconds trained again, most of one trial", f"{max(toll.repeated_seconds, default=0.0):.1f}"],
-    ]
-    made = facts(f"python -m benchmarks.chaos {' '.join(sys.argv[1:])}", 1)
-    publish(given.out, made, {"A grid of 16 trials, killed at random": as_text(rows, ["", ""])}, vars(toll))
-    if lost or differ or twice:
-        sys.exit(f"lost {sorted(lost)}, other {differ}, twice {twice}")
+        chaos, whole = prepared(scratch, given.scheduler, given.seed)
+        chaos.run(given.kills, random.Random(given.seed), time.monotonic() + 60 * given.minutes)
+        wrong = verdict(chaos, whole)
+        tables = {
+            f"{len(chaos.kills)} kills of a search of {len(chaos.store.record().trials)} trials": as_text(
+                by_kind(chaos), BY_KIND_HEADERS
+            ),
+            "What must not happen": as_text([[name, len(cases)] for name, cases in wrong.items()], ("", "cases")),
+        }
+        made = facts(f"python -m benchmarks.chaos {' '.join(sys.argv[1:])}", 1)
+        publish(given.out, made, tables, {"wrong": wrong, "kills": [(kill.kind, kill.events) for kill in chaos.kills]})
+    if any(wrong.values()):
+        sys.exit(f"wrong: {wrong}")
+
+
+def prepared(scratch: Path, scheduler: str, seed: int) -> tuple[Chaos, Store | None]:
+    """A search to be killed and, without halving, the same one as it ends undisturbed."""
+    pictures = PictureSet(scratch / "pictures", *IMAGES)
+    make_pictures(pictures)
+    space, results, log = scratch / f"{scheduler}.yaml", scratch / "results", scratch / f"{scheduler}-{seed}.log"
+    space.write_text(write_yaml({**SPACE, "scheduler": SCHEDULERS[scheduler]}))
+    environment = quiet_environment(THAW_CACHE=str(scratch / "cache"))
+    command = ["search", str(space), "--data", str(pictures.table), "--results", str(results), "--workers", "2"]
+
+    def named(name: str) -> list[str]:
+        return [*command, "--name", name]
+
+    whole = Store(results / "whole")
+    if scheduler == "none" and not whole.conclusions_md.exists():
+        run = Run(named("whole"), environment, log)
+        try:
+            run.ends_within(math.inf)
+        finally:
+            run.kill_all()
+    name = f"{scheduler}-{seed}"
+    killed = Chaos(Store(results / name), named(name), environment, log)
+    return killed, whole if scheduler == "none" else None
 
 
 if __name__ == "__main__":

@@ -317,22 +317,33 @@ def test_one_worker_and_two_come_to_the_same_records(classes: dict[int, Done]) -
     ]
 
 
-def test_a_search_whose_driver_was_killed_comes_to_the_same_records(classes: dict[int, Done], place: Path) -> None:
+def test_a_search_comes_to_the_same_records_through_kills_and_a_torn_line(
+    classes: dict[int, Done], place: Path
+) -> None:
+    """A worker is killed, then the driver amid a line of its log; `benchmarks.chaos` is the long form."""
     done = classes[2]
     search = start_search(done.space, done.data, place / "results", "killed", *NO_TEST, "--workers", 2)
+    search.wait_for(lambda event: event["kind"] == "epoch")
+    for worker in search.workers():
+        worker.kill()
+    search.wait_for(lambda event: event["kind"] == "trial_resumed")
     search.wait_for(lambda event: event["kind"] == "trial_ended" and event["trial"] == "t0003")
+    search.watch()
     search.process.kill()
     search.process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(search.workers(), timeout=60)
+    _, alive = psutil.wait_procs(search.started.values(), timeout=60)
     assert not alive
     before = search.events()
     assert replay(before).status == "running"
+    with (search.folder / "events.jsonl").open("a") as log:
+        log.write(json.dumps(before[-1])[:40])
 
-    resumed = start_resuming(search.folder).finish()
-    assert resumed.code == 0, resumed.err
+    resumed = start_resuming(search.folder)
+    assert (ran := resumed.finish()).code == 0, ran.err
+    assert resumed.left_over() == []
     events = search.events()
     assert events[: len(before)] == before
-    assert _told(Done(resumed, search, done.space, done.data)) == _told(done)
+    assert _told(Done(ran, search, done.space, done.data)) == _told(done)
     ends = [event["trial"] for event in events if event["kind"] == "trial_ended"]
     assert sorted(ends) == sorted(set(ends))
 
@@ -487,20 +498,20 @@ def test_more_gpus_than_there_are_are_refused_before_anything_is_written(place: 
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl_c", "sigterm"])
-def test_an_interrupted_search_leaves_order(
-    sent: signal.Signals, place: Path, pictures: Done, run_tuner: RunTuner
-) -> None:
+@pytest.mark.parametrize("by", ["ctrl_c", "sigterm", "tuner_stop"])
+def test_an_interrupted_search_leaves_order(by: str, place: Path, pictures: Done, run_tuner: RunTuner) -> None:
     space = write_space(place / "long.yaml", tiny_space(fixed={**FIXED, "epochs": 500}))
-    name = f"interrupted_by_{sent.name}"
-    workers = 2 if sent is signal.SIGINT else 1
+    name = f"interrupted_by_{by}"
+    workers = 1 if by == "sigterm" else 2
     last = f"t{workers:04}"
     search = start_search(space, pictures.data, place / "results", name, "--workers", workers)
     search.wait_for(lambda event: event["kind"] == "epoch" and event["trial"] == last)
-    if sent is signal.SIGINT:  # as a terminal does it: to every process of the group
-        os.killpg(search.process.pid, sent)
+    if by == "ctrl_c":  # as a terminal does it: to every process of the group
+        os.killpg(search.process.pid, signal.SIGINT)
+    elif by == "sigterm":
+        search.process.terminate()
     else:
-        search.process.send_signal(sent)
+        assert run_tuner("stop", search.folder).code == 0
     ran = search.finish(seconds=60)
     assert ran.code == 130, ran.err
     assert ran.err == f"interrupted; what finished is in {search.folder}; `tuner resume` goes on\n"
@@ -508,7 +519,8 @@ def test_an_interrupted_search_leaves_order(
 
     events = search.events()
     assert events[-1]["kind"] == "search_ended"
-    assert (events[-1]["status"], events[-1]["reason"]) == ("stopped", "interrupted")
+    reason = "stopped by `tuner stop`" if by == "tuner_stop" else "interrupted"
+    assert (events[-1]["status"], events[-1]["reason"]) == ("stopped", reason)
     record = replay(events)
     assert {trial.status for trial in record.trials} == {"paused"}
     assert all(trial.epochs_run for trial in record.trials)
