@@ -3,9 +3,9 @@
     python -m benchmarks.chaos [--kills 12] [--seed 0] [--minutes 60] [--scheduler pausing_asha] [--out FILE.json]
 
 A grid of 16 trials runs on two workers. Again and again, seconds after its start or the last kill, a worker, Ray's
-raylet, its GCS, the driver, or all of them at once (a power cut, which also tears what of the log was not synced) is
-killed by SIGKILL. A driver whose Ray is gone should end by itself. `tuner resume` goes on each time it is gone, either
-at once or when all its processes are. After the last kill the search is left alone.
+raylet, its GCS, the driver, or all of them at once (a power cut, which also tears the log's last line) is killed by
+SIGKILL. A driver whose Ray is gone should end by itself. `tuner resume` goes on each time it is gone, either at once or
+when all its processes are. After the last kill the search is left alone.
 
 The script fails where a trial that had ended is lost or runs again, a trial begins twice or has two rows, a trial
 trains more than 30 seconds and an epoch again, or, without halving, the records are not to the bit those of the same

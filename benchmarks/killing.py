@@ -115,16 +115,13 @@ def _everything(run: Run, log: Path, draw: random.Random) -> bool:
 
 
 def tear(log: Path, draw: random.Random) -> None:
-    """Cut an event log where a power cut may: at any byte of the lines at its end that were not synced."""
-    written, unsynced = log.read_bytes(), 0
-    for event, line in zip(
-        reversed(list(read_log(log, []))), reversed(written.splitlines(keepends=True)), strict=False
-    ):
-        if event["kind"] != "epoch":
-            break
-        unsynced += len(line)
-    with log.open("r+b") as file:
-        file.truncate(len(written) - draw.randint(0, unsynced))
+    """Cut an event log as a power cut may: at any byte of its last line, if nothing has followed from that line yet."""
+    written = log.read_bytes()
+    last = list(read_log(log, []))[-1:]
+    if written.endswith(b"\n") and last and last[0]["kind"] == "epoch":
+        begins = written.rfind(b"\n", 0, -1) + 1
+        with log.open("r+b") as file:
+            file.truncate(draw.randrange(begins, len(written)))
 
 
 KILLS: Mapping[str, Kill] = {
