@@ -251,7 +251,7 @@ class Store:
     def append(self, kind: str, trial: str | None = None, **fields: Any) -> Event:
         """Write one event, durably, and return it as it will be read.
 
-        Before it is on disk nothing follows from it, so that after a power cut no checkpoint is more than an epoch ahead.
+        Before it is on disk nothing follows from it: after a power cut no checkpoint is more than an epoch ahead of it.
 
         Outside `lock` the lock is held for this one event. NaN and infinities are stored as null.
 

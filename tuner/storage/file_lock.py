@@ -8,7 +8,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
+from trainable.errors import UserError
 from tuner.storage.home import being_run
 
 _FILE = "lock"
@@ -16,10 +18,14 @@ _FILE = "lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have the lock. Raises UserError where another process has it; names its number and host."""
+    """Have the lock.
+
+    Raises:
+        UserError: another process has it, which is named with its number and host; or the folder cannot be locked.
+    """
     with (folder / _FILE).open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _try_lock(file, fcntl.LOCK_EX, folder)
         except BlockingIOError:
             raise being_run(folder.resolve().name, _told(folder)) from None
         file.truncate(0)
@@ -29,15 +35,28 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def locker(folder: Path) -> str | None:
-    """The process that has the lock; None: there is none."""
+    """The process that has the lock; None: there is none. Raises UserError where the folder cannot be locked."""
     try:
         with (folder / _FILE).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            _try_lock(file, fcntl.LOCK_SH, folder)
     except BlockingIOError:
         return _told(folder)
     except FileNotFoundError:
         return None
     return None
+
+
+def _try_lock(file: IO[Any], how: int, folder: Path) -> None:
+    """Raises BlockingIOError where another process has it."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:  # NFS without its lock service, Lustre mounted without flock
+        raise UserError(
+            f"search folder {str(folder)!r} is on a file system that locks no files ({error.strerror}), so that two "
+            "processes could write to it; mount it with locks, or give another place with --results"
+        ) from None
 
 
 def _told(folder: Path) -> str:
