@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def test_modules_and_clouds_exist(file: str) -> None:
     modules = [found for command in commands(file) for found in re.findall(r"python -m (\S+) (\S+)", command)]
     assert all(find_spec(module) for module, _ in modules)
     assert all(cloud in CLOUDS for module, cloud in modules if module == "tuner.cluster.notices")
+
+
+@pytest.mark.parametrize("file", [*RAY_UP, "deploy/Containerfile", "deploy/install.sh"])
+def test_extras_that_are_installed_exist(file: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / file).read_text(encoding="utf-8")
+    asked = re.findall(r"(?:install\.sh |'\.\[|\$\{1:-)([a-z0-9,]+)", text)
+    assert asked
+    assert {extra for extras in asked for extra in extras.split(",")} <= set(project["optional-dependencies"])
 
 
 @pytest.mark.parametrize("file", RAY_UP)
