@@ -52,7 +52,7 @@ def main(folder: Path, seed: int) -> None:
                 moment, left_bytes = told + drawn.randint(2, 12), drawn.choice([0, 4096, 100_000])
                 _wait_for(search, moment)
                 fill(ballast, left_bytes)
-            ran = search.finish()
+            ran = search.finish(seconds=60)
             ballast.unlink(missing_ok=True)
             runs.append({"code": ran.code, "err": ran.err, "log": (search_folder / "events.jsonl").read_text()})
             if ran.code == 0 and _is_complete(search):

@@ -225,7 +225,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
             _run_to_its_end(actor, following.current, asked.trial, interrupted)
 
     patch.setattr(session, "ray_session", contextlib.nullcontext)
-    patch.setattr(slots, "Slots", lambda *_: SimpleNamespace(gpus=0.0, gpus_of=lambda _: 0.0))
+    patch.setattr(slots, "Slots", lambda *_: SimpleNamespace(gpus=0.0, workers=1, gpus_of=lambda _: 0.0))
     patch.setattr(tune_loop, "run_phases", run_phases)
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials
 

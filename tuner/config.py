@@ -78,18 +78,27 @@ class Reruns(Strict):
         return resplit
 
 
-class TimeLimits(Strict):
-    """Time that a search is granted when it goes on, counted from then; None: what it was granted before."""
+class Grant(Strict):
+    """What a search may take when it goes on; None: what it was granted before."""
 
     hours: Annotated[float, Field(gt=0)] | None = None
+    """counted from then"""
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    """likewise"""
+    disk_gib: Annotated[float, Field(gt=0)] | None = None
+    """of its folder, with what is there"""
 
     @property
     def given(self) -> dict[str, float]:
         return self.model_dump(exclude_none=True)
 
+    @property
+    def times(self) -> dict[str, float]:
+        """What is counted from then."""
+        return self.model_dump(exclude_none=True, exclude={"disk_gib"})
 
-AS_BEFORE = TimeLimits()
+
+AS_BEFORE = Grant()
 
 
 class SearchConfig(Strict):
@@ -107,6 +116,8 @@ class SearchConfig(Strict):
     """wall-clock limit over all runs; running trials stop at their next epoch"""
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
     """likewise, of all trials together: hours that each has GPUs, times how many"""
+    disk_gib: Annotated[float, Field(gt=0)] | None = None
+    """the most that the search's folder may take; None: what its disk has, but for a reserve"""
     warm_start: str | None = None
     """an earlier search's name or folder, whose best trials come right after the baseline"""
     warm_start_top: Annotated[int, Field(ge=1)] = 5
@@ -136,7 +147,7 @@ class SearchConfig(Strict):
     """never download pretrained weights"""
 
 
-Options = TypeVar("Options", SearchConfig, DataConfig, Resources, TimeLimits)
+Options = TypeVar("Options", SearchConfig, DataConfig, Resources, Grant)
 
 _OPTION_NAMES = {"top_k": "top"}
 """fields whose option is called otherwise"""

@@ -17,7 +17,7 @@ from trainable.data.splits import read_splits
 from trainable.errors import UserError
 from trainable.plugins import loaded_plugins
 from tuner.children import choose_parents
-from tuner.config import AS_BEFORE, SearchConfig, TimeLimits
+from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.plugins import load_plugins
 from tuner.preparation import PreparedData
 from tuner.proved import ProvedSearch, prove
@@ -55,10 +55,12 @@ class Resumption:
     """trials that are to have more epochs"""
     granted: Mapping[str, float | None] = field(default_factory=dict)
     """limits of time that count from now on, by their fields"""
+    limits: Grant = AS_BEFORE
+    """that were given anew"""
 
 
 def prove_again(
-    store: Store, *, accept_changes: bool, extension: Extension | None = None, limits: TimeLimits = AS_BEFORE
+    store: Store, *, accept_changes: bool, extension: Extension | None = None, limits: Grant = AS_BEFORE
 ) -> Resumption:
     """Prove a search that was left: everything as `prove_search`, and that space, data and code are what they were.
 
@@ -102,8 +104,8 @@ def prove_again(
             *changes,
         )
     # what is added takes time of its own, by default as much as the search was given
-    granted = {"hours": config.hours, "gpu_hours": config.gpu_hours} if extension else limits.given
-    return Resumption(proved, tuple(changes), extended, children, granted)
+    granted = {"hours": config.hours, "gpu_hours": config.gpu_hours} if extension else limits.times
+    return Resumption(proved, tuple(changes), extended, children, granted, limits)
 
 
 def _with_more_trials(config: SearchConfig, space: Space, extension: Extension) -> tuple[SearchConfig, Space, str]:

@@ -70,7 +70,8 @@ class Retention:
         self._holders = {trial.id: trial for trial in (*search.trials, *search.reruns)}
         """trials that keep checkpoints; at first, all that may have some"""
         there = frozenset(store.trials_with_checkpoints()) & self._holders.keys()
-        self._kept = Kept(there, there)
+        self.kept = Kept(there, there)
+        """what is on disk, or may be"""
         store.drop_unfinished()
         self._drop_the_rest()
 
@@ -88,16 +89,16 @@ class Retention:
         self._holders[trial.id] = trial
         if trial.audited_at is not None:
             self._audited.add(trial.id)
-        self._kept = Kept(self._kept.best | {trial.id}, self._kept.last | {trial.id})
+        self.kept = Kept(self.kept.best | {trial.id}, self.kept.last | {trial.id})
         self._drop_the_rest()
 
     def _drop_the_rest(self) -> None:
         to_audit = self._audit - len(self._audited)
         held, awaited = self._holders.values(), self._replay.awaited
         kept = checkpoints_to_keep(held, self._direction, self._top_k, to_audit, awaited)
-        for trial in self._kept.best - kept.best:
+        for trial in self.kept.best - kept.best:
             self._store.drop_checkpoint(self._store.best_checkpoint(trial))
-        for trial in self._kept.last - kept.last:
+        for trial in self.kept.last - kept.last:
             self._store.drop_checkpoint(self._store.last_checkpoint(trial))
-        self._kept = kept
+        self.kept = kept
         self._holders = {trial: self._holders[trial] for trial in kept.best}

@@ -16,7 +16,8 @@ from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
 from trainable.precision import require_precision
 from tuner.closing import write_report
-from tuner.config import AS_BEFORE, SearchConfig, TimeLimits
+from tuner.config import AS_BEFORE, Grant, SearchConfig
+from tuner.disk_budget import DiskBudget, prove_room
 from tuner.evidence.gathering import Gatherer
 from tuner.interruption import Interruption, SearchFailedError, heeding_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
@@ -66,7 +67,7 @@ def resume_search(
     *listeners: Listener,
     accept_changes: bool = False,
     extension: Extension | None = None,
-    limits: TimeLimits = AS_BEFORE,
+    limits: Grant = AS_BEFORE,
     address: str | None = None,
 ) -> Store:
     """Go on with a search that was left before its end, however that happened, or beyond its end.
@@ -79,7 +80,7 @@ def resume_search(
         listeners: called with every further event, in order, after it is in the log
         accept_changes: go on though space, data or code differ from what they were, and record how
         extension: what is to be tried beside what it was begun with
-        limits: time that it is granted from now on
+        limits: what it is granted from now on
         address: as `run_search`
 
     Raises:
@@ -115,11 +116,13 @@ def _searched(
         slots = Slots(config.resources, growing_cluster() if joined else None)
         require_precision(config.precision, "cuda" if slots.gpus else "cpu")
         allowance = _allowance(proved, slots, spent)
+        prove_room(proved, slots.workers)
         needs = _prove_nodes(proved, slots) if joined else None
         store = opened()
         held.enter_context(store.lock())
         gatherer, failures = Gatherer(store), SameFailures(config.max_same_failures, interrupted)
-        with heeding_requests(store, interrupted), _followed(store, proved, gatherer, [failures.put, *listeners]):
+        followers = [failures.put, *listeners]
+        with heeding_requests(store, interrupted), _followed(store, proved, gatherer, allowance, followers):
             begin(store, proved)
             phases = SearchPhases(store, proved, assignment_of(store, proved, needs), allowance)
             _run(store, phases, slots, allowance, interrupted)
@@ -148,7 +151,7 @@ def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
     if all(event["kind"] != "search_started" for event in store.events()):  # killed in between
         _begin(store, proved)
         return
-    if again.changes or again.extended or again.granted:
+    if again.changes or again.extended or again.limits.given:
         write_inputs(store, proved)
     told: dict[str, Any] = {"trials": proved.trials, "changes": list(again.changes), "granted": again.granted}
     if again.extended:
@@ -234,20 +237,24 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 
 @contextmanager
-def _followed(store: Store, proved: ProvedSearch, gatherer: Gatherer, listeners: Iterable[Listener]) -> Iterator[None]:
-    """Whoever follows the log hears of each event: tables and YAML files, study.db, and the listeners."""
+def _followed(
+    store: Store, proved: ProvedSearch, gatherer: Gatherer, allowance: Allowance, listeners: Iterable[Listener]
+) -> Iterator[None]:
+    """Whoever follows the log hears of each event: tables, YAML files, checkpoints, study.db, and the listeners."""
     from tuner.ray_backend.study import StudyMirror
 
     config = proved.config
     writer, mirror = OutputWriter(store, config.top_k, gatherer), StudyMirror(store.study_db, proved.space)
     past = list(store.events())  # of earlier runs
     retention = Retention(store, past, config.top_k, config.audit)
+    budget = DiskBudget(store, retention, config.disk_gib)
+    allowance.keep_to(budget.used_up)
     for event in past:
         writer.put(event)
         mirror.put(event)
     writer.start()
     mirror.start()
-    store.listeners += [writer.put, retention.put, mirror.put, *listeners]
+    store.listeners += [writer.put, retention.put, budget.put, mirror.put, *listeners]
     try:
         yield
     finally:

@@ -11,17 +11,25 @@ from trainable.config import TrialConfig
 from trainable.freezing import blocks_to_freeze
 
 
-def shared_depths(space: Space) -> dict[str, list[int]]:
-    """Backbone -> the numbers of leading blocks that its trials may have frozen, ascending, without 0.
+def frozen_depths(space: Space) -> dict[str, list[int]]:
+    """Backbone -> the numbers of leading blocks that its trials may have frozen, ascending.
 
     Raises:
         UserError: as `count_blocks`.
     """
     depths: dict[str, set[int]] = {}
     for backbone, freeze in [*_of(space.baseline_config()), *_occurring(space)]:
-        found = blocks_to_freeze(freeze, count_blocks(backbone), backbone)
-        depths.setdefault(backbone, set()).update({found} - {0})
+        depths.setdefault(backbone, set()).add(blocks_to_freeze(freeze, count_blocks(backbone), backbone))
     return {backbone: sorted(found) for backbone, found in depths.items()}
+
+
+def shared_depths(space: Space) -> dict[str, list[int]]:
+    """Those of `frozen_depths` at which there are features to share: not 0.
+
+    Raises:
+        UserError: as `count_blocks`.
+    """
+    return {backbone: [depth for depth in depths if depth] for backbone, depths in frozen_depths(space).items()}
 
 
 def _of(config: TrialConfig) -> Iterator[tuple[str, int | str]]:

@@ -12,12 +12,14 @@ import pytest
 from small_searches import RunTuner, search_without_ray, tiny_space, write_labels_csv, write_space
 from small_trials import MEASURED
 
-from tuner.config import SearchConfig, parse_options
+from trainable.errors import UserError
+from tuner import disk_budget
+from tuner.config import Grant, SearchConfig, parse_options
 from tuner.interruption import SearchFailedError
 from tuner.records import SearchRecord
 from tuner.replay import replay
 from tuner.run import resume_search, run_search
-from tuner.store import Store
+from tuner.store import Event, Store
 
 TRIALS = 3
 Start = Callable[..., Store]
@@ -67,8 +69,8 @@ def _one_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THAW_CACHE", str(folder / "cache"))
 
 
-def config_of(folder: Path, name: str) -> SearchConfig:
-    options: dict[str, Any] = {"data": {"path": folder / "data" / "labels.csv"}, "trials": TRIALS, "top_k": 1}
+def config_of(folder: Path, name: str, **more: Any) -> SearchConfig:
+    options: dict[str, Any] = more | {"data": {"path": folder / "data" / "labels.csv"}, "trials": TRIALS, "top_k": 1}
     return parse_options(
         SearchConfig, name=name, space=str(folder / "space.yaml"), results=folder / "results", **options
     )
@@ -129,6 +131,35 @@ def test_one_line_tells_of_it(folder: Path, disk: Disk, run_tuner: RunTuner) -> 
     assert line.startswith("error: the disk is full")
     assert "`tuner resume told`" in line
     assert replay(Store(folder / "results" / "told").events()).trials
+
+
+def test_a_disk_that_fills_up_stops_it_before_that_hurts(
+    folder: Path, undisturbed: SearchRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(event: Event) -> None:
+        if event["kind"] == "epoch" and event["trial"] == "t0002":
+            monkeypatch.setattr(disk_budget, "free_bytes", lambda _: 1000)
+
+    store = run_search(config_of(folder, "filled"), fill)
+    left = store.record()
+    assert left.status == "stopped"
+    assert left.reason.startswith("disk: 0.000954 MiB free, ")
+    assert left.reason.endswith(" needed: free some and `tuner resume`")
+    assert {trial.id: trial.status for trial in left.trials} == {"t0001": "complete", "t0002": "paused"}
+    monkeypatch.undo()
+    monkeypatch.setenv("THAW_CACHE", str(folder / "cache"))
+    (store.folder / "mine").write_bytes(bytes(30 * 2**20))
+    limited = resume_search(store, limits=Grant(disk_gib=0.03)).record()
+    assert limited.status == "stopped"
+    assert limited.reason.endswith("needed for the next checkpoints; more: `tuner resume --disk-gib`")
+    assert told(resume_search(store, limits=Grant(disk_gib=1)).record()) == told(undisturbed)
+    assert "disk_gib: 1" in store.search_yaml.read_text()
+
+
+def test_a_limit_that_checkpoints_cannot_keep_is_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"--disk-gib 1e-05: checkpoints take up to .* for each of the best 1"):
+        run_search(config_of(folder, "refused", disk_gib=1e-5))
+    assert not (folder / "results" / "refused").exists()
 
 
 def test_a_table_that_cannot_be_written_does_not_end_the_search(

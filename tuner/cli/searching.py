@@ -25,12 +25,13 @@ from tuner.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from tuner.config import TimeLimits
+    from tuner.config import Grant
     from tuner.live import Progress
     from tuner.resumption import Extension
     from tuner.store import Store
 
 MoreHours = Annotated[float | None, typer.Option(help="wall-clock limit, counted from now on")]
+DiskGib = Annotated[float | None, typer.Option(help="the most that the search's folder may take, in GiB")]
 MoreGpuHours = Annotated[float | None, typer.Option(help="limit of all trials' GPU time, counted from now on")]
 
 SHOWN_AT_THE_END = 4
@@ -48,6 +49,7 @@ def search(
     trials: Annotated[int | None, typer.Option(help="with the baseline; default: the space's budget")] = None,
     hours: Annotated[float | None, typer.Option(help="wall-clock limit")] = None,
     gpu_hours: Annotated[float | None, typer.Option(help="limit of all trials' GPU time together")] = None,
+    disk_gib: DiskGib = None,
     warm_start: Annotated[
         str | None, typer.Option(help="an earlier search's name or folder: its best trials are tried first")
     ] = None,
@@ -103,6 +105,7 @@ def search(
         trials=trials,
         hours=hours,
         gpu_hours=gpu_hours,
+        disk_gib=disk_gib,
         warm_start=warm_start,
         warm_start_top=warm_start_top,
         seed=seed,
@@ -143,12 +146,13 @@ def resume(
     hours: MoreHours = None,
     gpu_hours: MoreGpuHours = None,
     address: Address = None,
+    disk_gib: DiskGib = None,
 ) -> None:
     """Go on with a search that was interrupted, killed or out of time."""
-    from tuner.config import TimeLimits, parse_options
+    from tuner.config import Grant, parse_options
     from tuner.store import Store
 
-    limits = parse_options(TimeLimits, hours=hours, gpu_hours=gpu_hours)
+    limits = parse_options(Grant, hours=hours, gpu_hours=gpu_hours, disk_gib=disk_gib)
     _go_on(Store.open(name, results), accept_changes, limits, address)
 
 
@@ -167,10 +171,11 @@ def extend(
     ] = False,
     hours: MoreHours = None,
     gpu_hours: MoreGpuHours = None,
+    disk_gib: DiskGib = None,
     address: Address = None,
 ) -> None:
     """Try more trials in a search that has ended or was left, or train its best ones on, as trials of their own."""
-    from tuner.config import TimeLimits, parse_options
+    from tuner.config import Grant, parse_options
     from tuner.resumption import Extension
     from tuner.store import Store
 
@@ -181,7 +186,7 @@ def extend(
     if top and not epochs:
         raise UserError(f"--top {top}: says how many trials get more epochs; give --epochs as well")
     extension = Extension(_added("--trials", trials), space, _added("--epochs", epochs), top)
-    limits = parse_options(TimeLimits, hours=hours, gpu_hours=gpu_hours)
+    limits = parse_options(Grant, hours=hours, gpu_hours=gpu_hours, disk_gib=disk_gib)
     _go_on(Store.open(name, results), accept_changes, limits, address, extension)
 
 
@@ -196,7 +201,7 @@ def _added(option: str, number: str | None) -> int | None:
 def _go_on(
     store: "Store",
     accept_changes: bool,
-    limits: "TimeLimits",
+    limits: "Grant",
     address: str | None,
     extension: "Extension | None" = None,
 ) -> None:

@@ -13,6 +13,7 @@ from trainable.config import TrialConfig
 from trainable.data.batches import steps_per_epoch
 from trainable.freezing import blocks_to_freeze
 from trainable.stages import Part, stage_of
+from tuner.disk_budget import CHECKPOINT_COPIES
 from tuner.ray_backend.resources import MemoryKey, memory_key
 
 if TYPE_CHECKING:
@@ -181,5 +182,5 @@ def _needs(
 
 
 def checkpoint_bytes(config: TrialConfig, cost: BackboneCost) -> int:
-    """Of a finished trial: what its training has changed, head left out."""
-    return cost.trained_bytes(memory_key(config, "fp32").frozen)
+    """Of both checkpoints of a trial: what its training has changed, with two moments each, head left out."""
+    return CHECKPOINT_COPIES * cost.trained_bytes(memory_key(config, "fp32").frozen)

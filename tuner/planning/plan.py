@@ -51,6 +51,7 @@ class Means:
     epochs: float
     feature_bytes: float
     checkpoint_bytes: float
+    """at any time, at most"""
     recomputed: Mapping[tuple[Model, int], str]
     """backbone, size and frozen blocks whose features are computed again each time, in any of the searches -> why"""
     cut_short: bool
@@ -104,8 +105,10 @@ def plan_search(config: SearchConfig) -> Plan:
     image_bytes = sum(3 * size**2 for size in space.sizes()) * len(data.rows)
     budget = max(0, cache_limit_bytes() - image_bytes)
     machine = Machine(basis.workers, budget, read_seconds_per_byte(), *_limits(config, space, basis))
+    keeps_all = config.audit or space.scheduler.kind in ("pausing_asha", "one_epoch")
+    kept = trials if keeps_all else config.top_k + 1 + basis.workers
     shared, unshared = (
-        _means(space, searches, costs, work, replace(machine, sharing=sharing)) for sharing in (True, False)
+        _means(space, searches, costs, work, replace(machine, sharing=sharing), kept) for sharing in (True, False)
     )
     draws = sum(one.draws for one in drawn)
     return Plan(
@@ -182,8 +185,9 @@ def _means(
     costs: Mapping[Model, BackboneCost],
     work: Work,
     machine: Machine,
+    kept: int,
 ) -> Means:
-    """Of the searches, each with scores of its own."""
+    """Of the searches, each with scores of its own; `kept`: trials that keep checkpoints at once."""
     courses = [Simulation(space, configs, costs, work, machine, seed).run() for seed, configs in enumerate(searches)]
     return Means(
         seconds=_mean(course.seconds for course in courses),
@@ -194,7 +198,9 @@ def _means(
         epochs=_mean(sum(course.epochs) for course in courses),
         feature_bytes=_mean(course.feature_bytes for course in courses),
         checkpoint_bytes=_mean(
-            sum(checkpoint_bytes(config, costs[model_of(config)]) for config in configs[: len(course.epochs)])
+            _largest(
+                kept, (checkpoint_bytes(config, costs[model_of(config)]) for config in configs[: len(course.epochs)])
+            )
             for configs, course in zip(searches, courses, strict=True)
         ),
         recomputed={place: why for course in courses for place, why in course.recomputed.items()},
@@ -207,6 +213,11 @@ def _reached(space: Space, courses: Sequence[Course]) -> dict[float, float]:
     most = max(max(course.epochs, default=0.0) for course in courses)
     marks = sorted({*space.scheduler.rungs(space.baseline_config().epochs), most})
     return {mark: _mean(sum(epochs >= mark for epochs in course.epochs) for course in courses) for mark in marks}
+
+
+def _largest(count: int, sizes: Iterable[int]) -> int:
+    """The sum of so many of them."""
+    return sum(sorted(sizes, reverse=True)[:count])
 
 
 def _mean(numbers: Iterable[float]) -> float:

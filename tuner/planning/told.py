@@ -90,7 +90,7 @@ def _disk(plan: Plan) -> Iterator[str]:
     shared = plan.shared
     yield (
         f"disk: decoded images {_size(plan.image_bytes)}, features {_size(shared.feature_bytes)}, "
-        f"checkpoints {_size(shared.checkpoint_bytes)}"
+        f"checkpoints at most {_size(shared.checkpoint_bytes)}"
     )
     for ((backbone, size), frozen), why in sorted(shared.recomputed.items()):
         yield f"computed again each time: features of {backbone} at {size} px after {_blocks(frozen)}, since {why}"

@@ -33,6 +33,11 @@ class Allowance:
         self._since: dict[str, float] = {}
         self._gpu_seconds = spent.gpu_hours * 3600
         """of trials that hold no GPU any more"""
+        self._others: list[Callable[[], str]] = []
+
+    def keep_to(self, used_up: Callable[[], str]) -> None:
+        """Also end with what this tells that there is no more of; it tells nothing while there is enough."""
+        self._others.append(used_up)
 
     @property
     def gpu_hours_used(self) -> float:
@@ -45,7 +50,7 @@ class Allowance:
             return f"{self._hours:g} hours are over; more: `tuner resume --hours`"
         if self._gpu_hours is not None and self.gpu_hours_used >= self._gpu_hours:
             return f"{self._gpu_hours:g} GPU hours are used; more: `tuner resume --gpu-hours`"
-        return ""
+        return next(filter(None, (used_up() for used_up in self._others)), "")
 
     def begin(self, trial: str) -> None:
         """Take in that a trial is given its GPUs."""

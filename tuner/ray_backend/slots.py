@@ -52,6 +52,14 @@ class Slots:
         """Whether the cluster starts nodes when they are asked for."""
         return self._cluster is not None and self._cluster.provider != "local"
 
+    @property
+    def workers(self) -> int:
+        """Trials at once, of those that take a GPU or their share of one, on the nodes that there are now."""
+        cluster = ray.cluster_resources()
+        fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
+        fits = min(fits, _fixed_shares(self.gpus, cluster.get("GPU", 0.0))) if self.gpus else fits
+        return max(1, min(fits, self._limit or fits))
+
     def room(self, running: Collection[str]) -> bool:
         """Whether one more trial may be asked for beside these. Nodes may come and go, and come when they are asked."""
         if not self._staffing.more_than(len(running)):

@@ -65,7 +65,7 @@ def test_what_cannot_fit_is_named_with_the_remedy(plan: Plan) -> None:
 def test_what_is_computed_again_is_named_with_its_reason(plan: Plan) -> None:
     again = replace(plan, shared=replace(MEANS, recomputed={(MODEL, 1): "the cache is full"}))
     assert "computed again each time: features of lite0 at 96 px after 1 block, since the cache is full" in told(again)
-    assert "disk: decoded images 512 MiB, features 2 GiB, checkpoints 1 MiB" in told(again)
+    assert "disk: decoded images 512 MiB, features 2 GiB, checkpoints at most 1 MiB" in told(again)
 
 
 def test_a_limit_that_ends_it_early_and_what_limits_rule_out_are_told(plan: Plan) -> None:
