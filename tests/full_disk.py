@@ -15,7 +15,7 @@ from pathlib import Path
 
 from small_searches import RunningSearch, start_resuming, start_search
 
-DISK_MIB = 32
+DISK_MIB = 64
 TIMES_FULL = 2
 NAME = "small"
 

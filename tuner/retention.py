@@ -69,7 +69,7 @@ class Retention:
         self._audited = {trial.id for trial in audited_trials(search)}
         self._holders = {trial.id: trial for trial in (*search.trials, *search.reruns)}
         """trials that keep checkpoints; at first, all that may have some"""
-        there = frozenset(store.trials_with_checkpoints()) & self._holders.keys()
+        there = frozenset(store.trials_with_checkpoints())  # also of trials that the log lost in a power cut
         self.kept = Kept(there, there)
         """what is on disk, or may be"""
         store.drop_unfinished()
