@@ -54,10 +54,8 @@ class Slots:
 
     @property
     def workers(self) -> int:
-        """Trials at once, of those that take a GPU or their share of one, on the nodes that there are now."""
-        cluster = ray.cluster_resources()
-        fits = int(cluster.get("CPU", 0.0) / self.cpus + 1e-9)
-        fits = min(fits, _fixed_shares(self.gpus, cluster.get("GPU", 0.0))) if self.gpus else fits
+        """Trials at once, where each takes the GPUs that it may at most."""
+        fits = self.capacity.trials(self.cpus, self.gpus)
         return max(1, min(fits, self._limit or fits))
 
     def room(self, running: Collection[str]) -> bool:
