@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from trainable.job import EpochReport
 from trainable.metrics import REPORTED, parse_objective
 from tuner.config import Resources
 from tuner.evidence.gathering import Gatherer
+from tuner.interruption import Interruption
 from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.driver import search_driver
 from tuner.ray_backend.session import ray_session
@@ -142,7 +142,7 @@ def main(trials: int, reports: int, folder: Path) -> None:
             writer.start()
             mirror.start()
             store.listeners += [writer.put, mirror.put]
-            run_phases([driver], Slots(Resources(workers=1)), store.ray / "trials", threading.Event(), actor=NoopActor)
+            run_phases([driver], Slots(Resources(workers=1)), store.ray / "trials", Interruption(), actor=NoopActor)
             store.append("search_ended", status="complete", reason="")
             store.listeners.clear()
             mirror.close()

@@ -218,10 +218,11 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
         slots: object,  # noqa: ARG001
         folder: Path,  # noqa: ARG001
         interrupted: Interruption,
+        note: object,  # noqa: ARG001
     ) -> None:
         actor, following = object.__new__(TrialActor), Phases(iter(phases))
         while not interrupted.is_set() and (asked := following.ask()) is not None:
-            actor.reset_config(asked.plain | {"resources": {"cpu": 1, "gpu": 0}, "more_gpu": False})
+            actor.reset_config(asked.plain | {"resources": {"cpu": 1, "gpu": 0}, "more_gpu_gib": 0.0})
             _run_to_its_end(actor, following.current, asked.trial, interrupted)
 
     patch.setattr(session, "ray_session", contextlib.nullcontext)

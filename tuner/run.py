@@ -199,7 +199,7 @@ def _run(store: Store, phases: SearchPhases, slots: Slots, allowance: Allowance,
 
     status, reason = "complete", ""
     try:
-        run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted)
+        run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted, note=partial(_note, store))
         if interrupted.is_set():
             status, reason = "failed" if interrupted.failed else "stopped", interrupted.reason
         elif phases.cut_short:
@@ -228,6 +228,10 @@ def _report(store: Store, proved: ProvedSearch, gatherer: Gatherer, interrupted:
         interrupted.hold(f"the disk is full: tables and conclusions are not up to date ({told_of_disk(error)})")
         with suppress(OSError):
             store.append("note", text=interrupted.reason)
+
+
+def _note(store: Store, text: str) -> None:
+    store.append("note", text=text)
 
 
 def _new_folder(parent: Path, name: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ class Node:
     address: str
     cpus: float
     gpus: float
+    gpu_kind: str = ""
+    """Ray's name of the type, the node's own id where it knows none; nodes of one kind have equal GPUs"""
 
     def trials(self, cpus: float, gpus: float) -> int:
         """How many fit beside each other; a share of a GPU is of one GPU, never across two."""
@@ -45,6 +47,10 @@ class Capacity:
     @property
     def has_gpus(self) -> bool:
         return any(node.gpus for node in self.nodes) or any(kind.gpus for kind in self.kinds)
+
+    def without(self, aside: Collection[str]) -> Capacity:
+        """What there is but for these nodes."""
+        return Capacity([node for node in self.nodes if node.id not in aside], self.kinds) if aside else self
 
     def holding(self, cpus: float, gpus: float) -> list[Node]:
         """The nodes alive that a trial fits on."""
@@ -100,7 +106,9 @@ def growing_cluster() -> Cluster | None:
 def _node(facts: dict[str, Any]) -> Node:
     resources = facts["Resources"]
     address = str(facts["NodeManagerAddress"])
-    return Node(str(facts["NodeID"]), address, resources.get("CPU", 0.0), resources.get("GPU", 0.0))
+    id = str(facts["NodeID"])
+    kind = next((name for name in resources if name.startswith("accelerator_type:")), id)
+    return Node(id, address, resources.get("CPU", 0.0), resources.get("GPU", 0.0), kind)
 
 
 def _startable(cluster: Cluster, alive: int) -> Sequence[NodeType]:

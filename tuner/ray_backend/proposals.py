@@ -74,7 +74,7 @@ class Proposals(Protocol):
         """Take in how a trial ended or that it paused, and its best objective; None: it diverged."""
 
     def resume(self, trial: str) -> None:
-        """Take in that a paused trial goes on."""
+        """Take in that a trial goes on that paused or failed."""
 
 
 @dataclass(frozen=True)

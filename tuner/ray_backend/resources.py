@@ -1,13 +1,13 @@
 """How much of a GPU a trial asks for, from the memory that trials like it took. Plain arithmetic; Ray does the rest.
 
 Shares are eighths of one GPU. A trial has a GPU alone until a worker has told how much memory GPUs have here, and until
-it, or one that needs at least as much, has been measured.
+it, or one that needs at least as much, has been measured. Where GPUs differ, it is kept off those that do not hold it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,14 @@ def has_peaked(config: TrialConfig, epoch: float) -> bool:
     return trains_most(config, epoch, count_blocks(config.backbone))
 
 
+def gpu_gib_for(peak_gib: float) -> float:
+    """The memory of a GPU that holds a trial of this peak, with a margin."""
+    return peak_gib * _MARGIN + _CONTEXT_GIB
+
+
 def share_of_gpu(peak_gib: float, gpu_gib: float) -> float:
     """The eighths of a GPU that hold a trial of this peak, with a margin; 1 where they would not."""
-    needed = (peak_gib * _MARGIN + _CONTEXT_GIB) / gpu_gib
-    return min(EIGHTHS, max(1, math.ceil(needed * EIGHTHS))) / EIGHTHS
+    return min(EIGHTHS, max(1, math.ceil(gpu_gib_for(peak_gib) / gpu_gib * EIGHTHS))) / EIGHTHS
 
 
 def tensors_share(share: float, gpu_gib: float) -> float:
@@ -115,29 +119,59 @@ class Peaks:
             return {}
 
 
+@dataclass(frozen=True)
+class GpuNeed:
+    """What a trial is to ask for."""
+
+    share: float
+    too_small: frozenset[str]
+    """kinds of GPU that do not hold it"""
+    most_gib: float
+    """of the largest GPU that it may be given once it does not fit into a smaller one; 0: there is one kind only"""
+
+
 class GpuShares:
-    """The share of a GPU for each trial, as far as earlier ones tell."""
+    """The share of a GPU for each trial and the kinds of GPU that hold it, as far as earlier trials tell.
+
+    A kind of which no worker has told yet may hold anything.
+    """
 
     def __init__(self, peaks: Peaks) -> None:
         self._peaks = peaks
-        self._gpu_gib: float | None = None
-        """of the smallest GPU that a worker has told of"""
+        self._gib: dict[str, float] = {}
+        """kind of GPU -> memory of the smallest of them that a worker has told of"""
         self._alone: set[str] = set()
+        self._outgrown: dict[str, float] = {}
+        """trial -> GiB of the largest GPU that it had alone and that did not suffice"""
 
-    def of(self, trial: str, key: MemoryKey) -> float:
-        """What a trial is to ask for."""
-        peak = self._peaks.expected(key)
-        if trial in self._alone or peak is None or self._gpu_gib is None:
-            return 1.0
-        return share_of_gpu(peak, self._gpu_gib)
+    def of(self, trial: str, key: MemoryKey, kinds: Collection[str]) -> GpuNeed:
+        """What a trial is to ask for; of the GPUs that hold it the smallest tells its share.
 
-    def learn(self, key: MemoryKey, peak_gib: float, gpu_gib: float | None) -> None:
+        Args:
+            kinds: of GPU that there are now
+        """
+        sizes = {kind: self._gib.get(kind, math.inf) for kind in kinds}
+        peak, largest = self._peaks.expected(key), max(sizes.values(), default=0.0)
+        needed = 0.0 if peak is None else gpu_gib_for(peak)
+        outgrown = self._outgrown.get(trial, 0.0)
+        fitting = {kind: gib for kind, gib in sizes.items() if gib > outgrown and gib >= needed}
+        fitting = fitting or {kind: gib for kind, gib in sizes.items() if gib == largest}
+        told = [gib for gib in fitting.values() if gib < math.inf]
+        share = 1.0 if trial in self._alone or peak is None or not told else share_of_gpu(peak, min(told))
+        return GpuNeed(share, frozenset(sizes.keys() - fitting.keys()), largest if len(sizes) > 1 else 0.0)
+
+    def learn(self, key: MemoryKey, peak_gib: float, kind: str, gpu_gib: float | None) -> None:
         """Take in a trial's peak so far, and the memory of the GPU that it runs on; None: it runs on none."""
-        if gpu_gib is None:
-            return
-        self._gpu_gib = min(gpu_gib, self._gpu_gib or gpu_gib)
-        self._peaks.remember(key, peak_gib)
+        if gpu_gib is not None:
+            self._learn_size(kind, gpu_gib)
+            self._peaks.remember(key, peak_gib)
 
-    def leave_alone(self, trial: str) -> None:
-        """Take in that a trial ran out of memory on its share: the next time it gets a GPU of its own."""
+    def did_not_fit(self, trial: str, share: float, kind: str, gpu_gib: float) -> None:
+        """Take in that a trial ran out of memory: the next time it gets a GPU of its own, or a larger one."""
+        self._learn_size(kind, gpu_gib)
         self._alone.add(trial)
+        if share >= 1:
+            self._outgrown[trial] = max(gpu_gib, self._outgrown.get(trial, 0.0))
+
+    def _learn_size(self, kind: str, gpu_gib: float) -> None:
+        self._gib[kind] = min(gpu_gib, self._gib.get(kind, gpu_gib))

@@ -64,10 +64,10 @@ class Sampler(Protocol):
         """
 
     def resume(self, trial: str) -> None:
-        """Take in that a paused trial goes on: what it taught is forgotten until it is told of again.
+        """Take in that a trial goes on that paused or failed: what it taught is forgotten until it is told of again.
 
         Raises:
-            KeyError: the trial is not paused.
+            KeyError: the trial has neither.
         """
 
     def replay(self, past: Iterable[PastTrial]) -> list[str]:
@@ -150,7 +150,7 @@ class _Study:
         self._study = self._new_study()
         self._asked = 0
         self._running: dict[str, _Running] = {}
-        self._paused: dict[str, _Running] = {}
+        self._may_go_on: dict[str, _Running] = {}
         self._amended: dict[int, Lesson] = {}
         """number in the study -> what it should say of trials that were paused there and went on"""
 
@@ -180,8 +180,8 @@ class _Study:
         if state_of(status) is TrialState.RUNNING:
             return
         running = self._running.pop(trial)
-        if status == "paused":
-            self._paused[trial] = running
+        if status in ("paused", "failed", "lost"):
+            self._may_go_on[trial] = running
         if running.number is None:
             return
         lesson = lesson_of(self._direction, status, value, running.values)
@@ -196,7 +196,7 @@ class _Study:
         self._study.tell(running.number, lesson.value if lesson.state is TrialState.COMPLETE else None, lesson.state)
 
     def resume(self, trial: str) -> None:
-        running = self._running[trial] = self._paused.pop(trial)
+        running = self._running[trial] = self._may_go_on.pop(trial)
         if running.number is not None:
             self._amended[running.number] = Lesson(TrialState.RUNNING)
 
@@ -266,7 +266,7 @@ class _Study:
         else:
             lesson = lesson_of(self._direction, past.status, past.best_value, running.values)
         if past.status == "paused":
-            self._paused[past.trial] = running
+            self._may_go_on[past.trial] = running
         if known:
             labels = self._domain.labels(past.params)
             distributions = {path: self._domain.distributions[path] for path in labels}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from trainable.data.cache import cache_folder
@@ -35,6 +36,8 @@ class Slots:
         self._staffing = Staffing()
         self._taken: dict[str, float] = {}
         """trial -> share of a GPU"""
+        self._most_gib: dict[str, float] = {}
+        """trial -> as GpuNeed has it"""
         there.require(self.cpus, self.gpus)
 
     @property
@@ -58,11 +61,14 @@ class Slots:
         fits = self.capacity.trials(self.cpus, self.gpus)
         return max(1, min(fits, self._limit or fits))
 
-    def room(self, running: Collection[str]) -> bool:
-        """Whether one more trial may be asked for beside these. Nodes may come and go, and come when they are asked."""
+    def room(self, running: Collection[str], aside: Collection[str] = ()) -> bool:
+        """Whether one more trial may be asked for beside these.
+
+        Nodes may come and go, come when they are asked, or be set aside.
+        """
         if not self._staffing.more_than(len(running)):
             return False
-        there = self.capacity
+        there = self.capacity.without(aside)
         fits = there.trials(self.cpus, SMALLEST_SHARE if self._shares else self.gpus)
         if self._shares and running:
             shares = [*(self._taken[trial] for trial in running), SMALLEST_SHARE]
@@ -70,31 +76,46 @@ class Slots:
                 return False
         return len(running) < max(1, min(fits, self._limit or fits))
 
-    def take(self, proposal: Proposal) -> dict[str, float]:
-        """What a trial asks Ray for."""
-        share = self._shares.of(proposal.trial, _key(proposal)) if self._shares else self.gpus
+    def take(self, proposal: Proposal, aside: Collection[str] = ()) -> dict[str, Any]:
+        """What a trial asks Ray for: anything but the nodes that are set aside, and GPUs that do not hold it."""
+        share, avoid = self.gpus, set(aside)
+        if self._shares:
+            kinds = {node.id: node.gpu_kind for node in self.capacity.without(avoid).nodes if node.gpus}
+            need = self._shares.of(proposal.trial, _key(proposal), set(kinds.values()))
+            share, self._most_gib[proposal.trial] = need.share, need.most_gib
+            avoid |= {node for node, kind in kinds.items() if kind in need.too_small}
         self._taken[proposal.trial] = share
-        return {"cpu": self.cpus, "gpu": share}
+        return {"cpu": self.cpus, "gpu": share, "avoid": sorted(avoid)}
 
-    def has_more_for(self, trial: str) -> bool:
-        """Whether a trial that runs out of memory on what it was given can have more of a GPU."""
-        return self._shares is not None and self._taken[trial] < 1
+    def more_gpu_gib(self, trial: str) -> float:
+        """A trial that runs out of memory on a GPU with less than that can have more, if only all of that GPU."""
+        if self._shares is None:
+            return 0.0
+        return math.inf if self._taken[trial] < 1 else self._most_gib[trial]
 
     def gpus_of(self, trial: str) -> float:
         """What a trial was given last."""
         return self._taken[trial]
 
-    def learn(self, proposal: Proposal, report: Mapping[str, Any]) -> None:
+    def learn(self, proposal: Proposal, report: Mapping[str, Any], node: str | None) -> None:
         """Take in that a worker has told something, of a trial that trains its memory."""
         self._staffing.reported()
         if self._shares and proposal.work == "train" and has_peaked(proposal.config, report["epoch"]):
-            self._shares.learn(_key(proposal), report["peak_memory_gib"], report["gpu_memory_gib"])
+            kind = _gpu_kind(self.capacity.nodes, node)
+            self._shares.learn(_key(proposal), report["peak_memory_gib"], kind, report["gpu_memory_gib"])
 
-    def leave_alone(self, trial: str) -> None:
-        """Take in that a trial ran out of memory on its share of a GPU."""
+    def did_not_fit(self, trial: str, node: str | None, gpu_gib: float) -> str:
+        """Take in that a trial ran out of memory where it can have more; returns what it had."""
+        share = self._taken[trial]
         if self._shares:
-            self._shares.leave_alone(trial)
+            self._shares.did_not_fit(trial, share, _gpu_kind(self.capacity.nodes, node), gpu_gib)
+        return "a share of a GPU" if share < 1 else f"a GPU of {gpu_gib:.3g} GiB"
 
 
 def _key(proposal: Proposal) -> MemoryKey:
     return memory_key(proposal.config, proposal.assignment.precision)
+
+
+def _gpu_kind(nodes: Sequence[Node], id: str | None) -> str:
+    """Of a node; empty for one that is gone."""
+    return next((node.gpu_kind for node in nodes if node.id == id), "")

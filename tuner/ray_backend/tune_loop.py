@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ray.tune.stopper import NoopStopper
 from tuner.interruption import Interruption
 from tuner.ray_backend.losses import DEATHS, Loss, OwnDeaths, loss_of
 from tuner.ray_backend.phase import Phase, Phases
+from tuner.ray_backend.placement import Placement, node_of
 from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.worker import TrialActor
 
@@ -24,14 +25,15 @@ from tuner.ray_backend.worker import TrialActor
 class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
     """Tune's searcher: hands out what comes next when there is room for it."""
 
-    def __init__(self, phases: Phases, slots: Slots) -> None:
+    def __init__(self, phases: Phases, slots: Slots, placement: Placement) -> None:
         super().__init__()
         self._phases = phases
         self._slots = slots
+        self._placement = placement
         self._handed_out: Counter[str] = Counter()
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002  (Tune's own id)
-        if not self._slots.room(self._phases.current.running):
+        if not self._slots.room(self._phases.current.running, self._placement.aside):
             return None
         proposal = self._phases.ask()
         if proposal is None:  # what runs may yet promote a trial that is paused, and the next phase waits for it
@@ -39,8 +41,8 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._handed_out[proposal.trial] += 1
         return proposal.plain | {
             "run": self._handed_out[proposal.trial],
-            "resources": self._slots.take(proposal),
-            "more_gpu": self._slots.has_more_for(proposal.trial),
+            "resources": self._slots.take(proposal, self._placement.aside),
+            "more_gpu_gib": self._slots.more_gpu_gib(proposal.trial),
         }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -53,10 +55,11 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
 class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     """Tune's scheduler: gives results to the phase that they are of and stops trials as it says."""
 
-    def __init__(self, phases: Phases, slots: Slots, interrupted: Interruption) -> None:
+    def __init__(self, phases: Phases, slots: Slots, placement: Placement, interrupted: Interruption) -> None:
         super().__init__()
         self._phases = phases
         self._slots = slots
+        self._placement = placement
         self._interrupted = interrupted
         self._deaths = OwnDeaths()
 
@@ -64,56 +67,78 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         if "short_of_memory" in result:
             self._phases.current.short_of_memory(trial.config["trial"], **json.loads(result["short_of_memory"]))
             return str(TrialScheduler.CONTINUE)
-        stop = self._take(trial.config["trial"], result)
+        stop = self._take(trial, result)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> None:  # noqa: ARG002
         """A trial has stopped: at its own end, whose result comes here only, or because it was told to."""
-        name = trial.config["trial"]
+        name, node = trial.config["trial"], node_of(_actor_of(trial))
         if "crowded_out" in result:
-            self._slots.leave_alone(name)
-            self._phases.current.put_back(name, "out of memory on a share of a GPU")
+            had = self._slots.did_not_fit(name, node, result["crowded_out"])
+            self._phases.current.put_back(name, f"out of memory on {had}")
             return
         if "hold" in result:
             self._interrupted.hold(json.loads(result["hold"]))
             self._phases.current.end(name, "paused")
             return
         if "unfit_node" in result:
-            self._gone(name, Loss(json.loads(result["unfit_node"])["reason"], own=True))
+            unfit = json.loads(result["unfit_node"])
+            self._placement.set_aside(unfit["node"], unfit["reason"])
+            self._phases.current.put_back(name, f"its node is set aside: {unfit['reason']}")
             return
         if "ended" in result:
             ending = json.loads(result["ended"])
-            self._phases.current.end(name, ending.pop("status"), ending.pop("error"), **ending)
-            return
-        self._take(name, result)
-        status = json.loads(result["report"])["status"] if "report" in result else "running"
-        self._phases.current.end(name, status if status != "running" else self._phases.current.stopped_early(name))
+            status, error = ending.pop("status"), ending.pop("error")
+            self._phases.current.end(name, status, error, **ending)
+            if status == "failed":
+                self._blame(node, name, error)
+                return
+        else:
+            self._take(trial, result)
+            status = json.loads(result["report"])["status"] if "report" in result else "running"
+            self._phases.current.end(name, status if status != "running" else self._phases.current.stopped_early(name))
+        self._placement.succeeded(node)
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         """The actor died: its process was killed, its node is gone, or it could not be started."""
-        self._gone(trial.config["trial"], loss_of(_error_of(trial)))
+        error = _error_of(trial)
+        self._gone(trial.config["trial"], loss_of(error), node_of(getattr(error, "actor_id", None)))
 
     def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         self._phases.current.end(trial.config["trial"], "paused")
 
-    def _gone(self, name: str, loss: Loss) -> None:
+    def _gone(self, name: str, loss: Loss, node: str | None) -> None:
         """A trial is to go on in another process, unless it may have ended too many itself."""
         if loss.own and self._deaths.died(name):
             told = f"{loss.reason}, {DEATHS} times in a row without an epoch in between"
             self._phases.current.end(name, "lost", told)
         else:
             self._phases.current.put_back(name, loss.reason)
+        if loss.own:
+            self._blame(node, name, loss.reason)
 
-    def _take(self, name: str, result: Mapping[str, Any]) -> bool:
+    def _blame(self, node: str | None, name: str, reason: str) -> None:
+        """Take in that a trial may have failed because of its node."""
+        for trial in self._placement.failed(node, name, reason):
+            self._phases.current.try_again(trial, "its node is set aside")
+
+    def _take(self, trial: Any, result: Mapping[str, Any]) -> bool:
         if "report" not in result:
             return False
-        report, proposal = json.loads(result["report"]), self._phases.current.running[name].proposal
-        self._slots.learn(proposal, report)
+        name, report = trial.config["trial"], json.loads(result["report"])
+        node = node_of(_actor_of(trial)) if report.get("gpu_memory_gib") else None
+        self._slots.learn(self._phases.current.running[name].proposal, report, node)
         self._deaths.reported(name, report.get("epoch", 0))
         return self._phases.current.report(name, report)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing, as for the searcher."""
+
+
+def _actor_of(trial: Any) -> str | None:
+    """The id of the actor that runs a trial."""
+    actor = trial.temporary_state.ray_actor
+    return actor._actor_id.hex() if actor else None
 
 
 def _error_of(trial: Any) -> Exception | None:
@@ -158,6 +183,7 @@ def run_phases(
     folder: Path,
     interrupted: Interruption,
     actor: type[TrialActor] = TrialActor,
+    note: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Do what the phases, one at least, hand out; after an interruption what still runs is paused.
 
@@ -167,17 +193,18 @@ def run_phases(
         phases: asked for as the ones before them are through
         slots: how many trials at once
         folder: Ray's own files go here; one that is not there yet
-        interrupted: set it to stop
+        interrupted: set it to stop; it is, when nothing is left to run on
         actor: what does the work
+        note: leaves a remark in the log
     """
-    following = Phases(iter(phases))
+    following, placement = Phases(iter(phases)), Placement(slots, note, interrupted)
     try:
         tune.run(
             actor,
             name=folder.name,
             storage_path=str(folder.parent.absolute()),
-            search_alg=_Asker(following, slots),
-            scheduler=_Reporter(following, slots, interrupted),
+            search_alg=_Asker(following, slots, placement),
+            scheduler=_Reporter(following, slots, placement, interrupted),
             num_samples=-1,
             stop=_Interruption(interrupted),
             reuse_actors=True,

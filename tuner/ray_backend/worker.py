@@ -7,13 +7,14 @@ import json
 import socket
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ray import tune
+from ray.tune import PlacementGroupFactory
 
 from trainable.compute import PLAIN, ComputeChoice
 from trainable.config import TrialConfig, parse_config
@@ -37,6 +38,9 @@ from tuner.storage.home import Home
 from tuner.storage.homes import home_at
 from tuner.storage.objects import StorageError
 from tuner.storage.trial_copies import TrialCopies
+
+NODE_ID = "ray.io/node-id"
+"""the label that Ray gives each node"""
 
 Work = Literal["train", "test", "reference", "latency"]
 """a trial's epochs, its scores on test, the scores of a reference, or how fast a trial's backbone is"""
@@ -138,7 +142,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         assignment = Assignment(**config["assignment"])
         assignment.enter()
         _keep_to(config["resources"]["gpu"])
-        self._more_gpu = config["more_gpu"]
+        self._more_gpu_gib = config["more_gpu_gib"]
         self._epoch = self._short_at = 0
         self._assignment = assignment
         self._trial, self._work = config["trial"], config["work"]
@@ -149,10 +153,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._reports = None
 
     @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> dict[str, float]:
-        """What Ray is to keep for the trial; an actor is used again for trials that ask for the same."""
-        resources: dict[str, float] = config["resources"]
-        return resources
+    def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
+        """What Ray is to keep for the trial.
+
+        An actor is used again for trials that ask for the same: never for one that avoids its node.
+        """
+        return request(**config["resources"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be a fresh actor for the next trial."""
@@ -166,7 +172,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         `report`: an EpochReport, or `scores`. `ended`: a status and the reason why there is no more.
         `short_of_memory`: the trial goes on with the next step, from its last checkpoint, or with this `micro_batch`
         from its beginning.
-        `crowded_out`: it had a share of a GPU, which did not suffice, and may have a whole one.
+        `crowded_out`: the GPU's memory in GiB; the trial had a share of it or a small one, and may have more.
         `hold`: why the search cannot go on for now; the trial can then, from its last checkpoint.
         `unfit_node`: this node lacks something that any trial of the search needs; nothing was done.
         """
@@ -179,8 +185,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             short, hold, ending = is_out_of_memory(error), _why_hold(error), _ending(error)
         else:
             return {"report": json.dumps(report), "done": report["status"] != "running"}
-        if short and self._more_gpu:
-            return {"crowded_out": True, "done": True}
+        if short and (gib := gpu_memory_gib(trial_device())) and gib < self._more_gpu_gib:
+            return {"crowded_out": gib, "done": True}
         # only here is the error gone, whose frames hold the trial's tensors
         if short and self._work == "train" and (less := self._need_less()) is not None:
             return {"short_of_memory": json.dumps(less), "done": False}
@@ -269,6 +275,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
+
+
+def request(cpu: float, gpu: float, avoid: Collection[str]) -> PlacementGroupFactory:
+    """What to ask Ray for, on any node but some."""
+    selector = {"bundle_label_selector": [{NODE_ID: f"!in({','.join(sorted(avoid))})"}]} if avoid else {}
+    return PlacementGroupFactory([{"CPU": cpu, "GPU": gpu}], **selector)
 
 
 def _keep_to(gpu_share: float) -> None:

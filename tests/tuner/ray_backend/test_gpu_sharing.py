@@ -57,13 +57,13 @@ def gated_actor() -> type[TrialActor]:
     class GatedActor(TrialActor):
         def setup(self, config: dict[str, Any]) -> None:
             self._trial, self._gpu_share = config["trial"], config["resources"]["gpu"]
-            self._more_gpu = config["more_gpu"]
+            self._more_gpu_gib = config["more_gpu_gib"]
 
         def step(self) -> dict[str, Any]:
             assert ray.get_runtime_context().get_assigned_resources()["GPU"] == self._gpu_share
             ray.get(ray.get_actor("gate").arrive.remote(self._trial, self._gpu_share))
-            if self._trial == "t0003" and self._more_gpu:
-                return {"crowded_out": True, "done": True}
+            if self._trial == "t0003" and self._more_gpu_gib > 24.0:
+                return {"crowded_out": 24.0, "done": True}
             numbers = dict.fromkeys(("epoch", "step", "value", "best_value", "best_epoch"), 1)
             memory = {"peak_memory_gib": 2.0, "gpu_memory_gib": 24.0}
             details: dict[str, Any] = {"per_label": {}, "labels_left_out": [], "thresholds": []}

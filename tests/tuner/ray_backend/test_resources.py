@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from small_trials import small_config
 from trainable.config import parse_config
 from tuner.ray_backend.resources import (
     EIGHTHS,
+    GpuNeed,
     GpuShares,
     MemoryKey,
     Peaks,
@@ -113,32 +116,90 @@ def test_a_file_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> None:
     assert peaks.expected(KEY) == 4.0
 
 
+def shares_in(folder: Path) -> GpuShares:
+    return GpuShares(Peaks(folder / "peaks.json"))
+
+
+def share(shares: GpuShares, trial: str, key: MemoryKey = KEY) -> float:
+    """Of GPUs of one kind."""
+    return shares.of(trial, key, ["A"]).share
+
+
 def test_a_trial_has_a_gpu_alone_until_one_like_it_is_measured(tmp_path: Path) -> None:
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
-    assert shares.of("t0001", KEY) == 1
-    shares.learn(KEY, 2.0, gpu_gib=24)
-    assert shares.of("t0002", KEY) == 0.125
-    assert shares.of("t0003", replace(KEY, frozen=0)) == 1
-    shares.learn(KEY, 8.0, gpu_gib=80)
-    assert shares.of("t0004", KEY) == 0.5  # the smaller GPU counts
+    shares = shares_in(tmp_path)
+    assert share(shares, "t0001") == 1
+    shares.learn(KEY, 2.0, "A", gpu_gib=24)
+    assert share(shares, "t0002") == 0.125
+    assert share(shares, "t0003", replace(KEY, frozen=0)) == 1
+    shares.learn(KEY, 8.0, "A", gpu_gib=80)
+    assert share(shares, "t0004") == 0.5  # the smaller GPU counts
 
 
 def test_what_ran_out_of_memory_on_a_share_gets_a_gpu_alone(tmp_path: Path) -> None:
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
-    shares.learn(KEY, 2.0, gpu_gib=24)
-    shares.leave_alone("t0002")
-    assert (shares.of("t0002", KEY), shares.of("t0003", KEY)) == (1, 0.125)
+    shares = shares_in(tmp_path)
+    shares.learn(KEY, 2.0, "A", gpu_gib=24)
+    shares.did_not_fit("t0002", 0.125, "A", gpu_gib=24)
+    assert (share(shares, "t0002"), share(shares, "t0003")) == (1, 0.125)
+    assert shares.of("t0002", KEY, ("A", "B")).too_small == frozenset()
 
 
 def test_a_known_peak_says_nothing_before_a_worker_tells_of_its_gpu(tmp_path: Path) -> None:
     Peaks(tmp_path / "peaks.json").remember(KEY, 2.0)
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
-    assert shares.of("t0001", KEY) == 1
-    shares.learn(replace(KEY, frozen=5), 1.0, gpu_gib=24)
-    assert shares.of("t0002", KEY) == 0.125
+    shares = shares_in(tmp_path)
+    assert share(shares, "t0001") == 1
+    shares.learn(replace(KEY, frozen=5), 1.0, "A", gpu_gib=24)
+    assert share(shares, "t0002") == 0.125
+
+
+def test_a_trial_is_kept_off_gpus_that_do_not_hold_it(tmp_path: Path) -> None:
+    shares = shares_in(tmp_path)
+    large = replace(KEY, backbone="efficientnet_v2_l")
+    shares.learn(KEY, 2.0, "small", gpu_gib=16)
+    shares.learn(large, 30.0, "big", gpu_gib=80)
+    kinds = ("small", "big", "never seen")
+    assert shares.of("t0003", KEY, kinds) == GpuNeed(0.25, frozenset(), math.inf)
+    assert shares.of("t0004", large, kinds) == GpuNeed(0.5, frozenset({"small"}), math.inf)
+    assert shares.of("t0004", large, kinds[:2]) == GpuNeed(0.5, frozenset({"small"}), 80)
+    assert shares.of("t0004", large, ["small"]) == GpuNeed(1.0, frozenset(), 0)  # it is all that there is
+
+
+def test_what_ran_out_of_memory_on_a_gpu_gets_a_larger_one_until_there_is_none(tmp_path: Path) -> None:
+    shares, kinds = shares_in(tmp_path), ("small", "middle", "big")
+    assert shares.of("t0001", KEY, kinds) == GpuNeed(1.0, frozenset(), math.inf)
+    shares.did_not_fit("t0001", 1.0, "small", gpu_gib=16)
+    assert shares.of("t0001", KEY, kinds) == GpuNeed(1.0, frozenset({"small"}), math.inf)
+    shares.learn(replace(KEY, frozen=5), 1.0, "big", gpu_gib=80)
+    shares.did_not_fit("t0001", 1.0, "middle", gpu_gib=24)
+    assert shares.of("t0001", KEY, kinds) == GpuNeed(1.0, frozenset({"small", "middle"}), 80)
+    assert shares.of("t0001", KEY, kinds[:2]) == GpuNeed(1.0, frozenset({"small"}), 24)  # the largest left
+    assert shares.of("t0002", KEY, kinds).too_small == frozenset()
+
+
+@given(
+    sizes=st.dictionaries(st.sampled_from("abcde"), st.one_of(st.none(), st.floats(4, 100)), min_size=1),
+    peak=st.one_of(st.none(), st.floats(0.1, 90)),
+    outgrown=st.lists(st.sampled_from("abcde")),
+)
+def test_some_gpu_is_always_left_and_a_share_of_it_holds_the_trial(
+    sizes: dict[str, float | None], peak: float | None, outgrown: list[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        shares = shares_in(Path(folder))
+        for kind, gib in sizes.items():
+            shares.learn(replace(KEY, backbone="another"), 0.1, kind, gib)
+            if gib is not None and kind in outgrown:
+                shares.did_not_fit("t0001", 1.0, kind, gib)
+        if peak is not None:
+            shares.learn(KEY, peak, "gone", 100.0)
+        need = shares.of("t0001", KEY, sizes)
+    left = sizes.keys() - need.too_small
+    assert left
+    known = [gib for kind in left if (gib := sizes[kind]) is not None]
+    if need.share < 1:
+        assert peak is not None
+        assert need.share * min(known) >= peak * 1.2 + 0.6
 
 
 def test_cpus_have_no_shares(tmp_path: Path) -> None:
-    shares = GpuShares(Peaks(tmp_path / "peaks.json"))
-    shares.learn(KEY, 2.0, gpu_gib=None)
+    shares_in(tmp_path).learn(KEY, 2.0, "A", gpu_gib=None)
     assert not (tmp_path / "peaks.json").exists()

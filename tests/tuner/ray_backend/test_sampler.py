@@ -309,12 +309,13 @@ def test_a_paused_trial_teaches_as_a_pruned_one_until_it_goes_on(kind: Kind) -> 
     assert halted.run_many(2) == pruned.run_many(2)
 
 
+@pytest.mark.parametrize("status", ["paused", "failed", "lost"])
 @pytest.mark.parametrize("asked_between", [False, True])
-def test_a_trial_that_goes_on_is_remembered_once_as_it_ended(asked_between: bool) -> None:
+def test_a_trial_that_goes_on_is_remembered_once_as_it_ended(status: str, asked_between: bool) -> None:
     paused, whole = live(), live()
     for running in (paused, whole):
         running.run_many(6)
-    paused.run("paused", [0.5, 0.4], 0.5)
+    paused.run(status, [0.5, 0.4], 0.5)
     going_on = paused.past[-1].trial
     paused.sampler.resume(going_on)
     if asked_between:
@@ -356,7 +357,7 @@ def test_a_trial_that_was_paused_before_it_had_a_value_teaches_nothing() -> None
     assert remembered(running.sampler)[0].state is TrialState.FAIL
 
 
-def test_only_a_paused_trial_goes_on() -> None:
+def test_a_complete_trial_does_not_go_on() -> None:
     running = live()
     running.run("complete", [0.5], 0.5)
     with pytest.raises(KeyError):

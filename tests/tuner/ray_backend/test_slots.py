@@ -98,25 +98,50 @@ def test_trials_share_gpus_by_what_they_were_seen_to_need(cluster: SetCluster) -
     slots = Slots(Resources())
     assert at_once(slots) == 2
     small, large = proposal("t0001", freeze="all"), proposal("t0002", freeze=0)
-    slots.learn(small, {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
-    slots.learn(large, {"epoch": 1, "peak_memory_gib": 15.0, "gpu_memory_gib": 24.0})
+    slots.learn(small, {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0}, "0")
+    slots.learn(large, {"epoch": 1, "peak_memory_gib": 15.0, "gpu_memory_gib": 24.0}, "0")
     assert (slots.take(small)["gpu"], slots.take(large)["gpu"]) == (0.125, 0.875)
     assert at_once(slots, freeze="all") == 16
     assert at_once(slots, freeze=0) == 3  # the third waits, and with it whoever comes after
-    slots.leave_alone("t0001")
-    assert slots.has_more_for("t0001")
+    assert slots.more_gpu_gib("t0001") > 24
+    assert slots.did_not_fit("t0001", "0", 24.0) == "a share of a GPU"
     assert slots.take(small)["gpu"] == 1
-    assert not slots.has_more_for("t0001")
+    assert slots.more_gpu_gib("t0001") == 0
 
 
 def test_shares_that_are_given_stay_as_they_are(cluster: SetCluster) -> None:
     cluster({"CPU": 64.0, "GPU": 2.0})
     slots = Slots(Resources(gpus_per_trial=0.5))
-    slots.learn(proposal("t0001"), {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0})
-    slots.leave_alone("t0001")
-    assert slots.take(proposal("t0001")) == {"cpu": 1, "gpu": 0.5}
-    assert not slots.has_more_for("t0001")
+    slots.learn(proposal("t0001"), {"epoch": 1, "peak_memory_gib": 2.0, "gpu_memory_gib": 24.0}, "0")
+    assert slots.take(proposal("t0001")) == {"cpu": 1, "gpu": 0.5, "avoid": []}
+    assert slots.more_gpu_gib("t0001") == 0
     assert at_once(slots) == 4
+
+
+def test_a_trial_avoids_gpus_that_do_not_hold_it_and_nodes_that_are_set_aside(cluster: SetCluster) -> None:
+    small = {"CPU": 8.0, "GPU": 1.0, "accelerator_type:T4": 1.0}
+    cluster({"CPU": 4.0}, small, small, {"CPU": 8.0, "GPU": 1.0, "accelerator_type:A100": 1.0})
+    slots, found = Slots(Resources()), proposal("t0002", freeze=0)
+    assert slots.take(found) == {"cpu": 1, "gpu": 1, "avoid": []}
+    assert slots.did_not_fit("t0002", "1", 16.0) == "a GPU of 16 GiB"
+    assert slots.take(found)["avoid"] == ["1", "2"]
+    slots.learn(found, {"epoch": 1, "peak_memory_gib": 30.0, "gpu_memory_gib": 80.0}, "3")
+    again = proposal("t0003", freeze=0)
+    assert slots.take(again) == {"cpu": 1, "gpu": 0.5, "avoid": ["1", "2"]}
+    assert slots.take(again, {"3"}) == {"cpu": 1, "gpu": 1, "avoid": ["3"]}
+
+
+def test_nodes_without_what_a_trial_takes_hold_none(cluster: SetCluster) -> None:
+    cluster({"CPU": 64.0}, {"CPU": 1.0, "GPU": 1.0}, {"CPU": 4.0, "GPU": 1.0})
+    assert [node.id for node in Slots(Resources(cpus_per_trial=2.0)).holding] == ["2"]
+    assert [node.id for node in Slots(Resources(gpus_per_trial=0.0)).holding] == ["0", "1", "2"]
+
+
+def test_nodes_that_are_set_aside_make_no_room(cluster: SetCluster) -> None:
+    cluster({"CPU": 1.0}, {"CPU": 2.0})
+    slots = Slots(Resources())
+    assert slots.room(["t0001", "t0002"])
+    assert not slots.room(["t0001", "t0002"], {"0"})
 
 
 @pytest.mark.parametrize(

@@ -18,22 +18,25 @@ from ray.tune.search import Searcher
 from trainable.config import parse_config
 from tuner.config import Resources
 from tuner.interruption import Interruption
-from tuner.ray_backend import staffing
+from tuner.ray_backend import staffing, tune_loop
 from tuner.ray_backend.phase import Phases
+from tuner.ray_backend.placement import Placement
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.tune_loop import _Asker, _id, _Interruption, _Reporter
-from tuner.ray_backend.worker import Assignment, TrialActor
+from tuner.ray_backend.worker import Assignment
 
 ASSIGNMENT = Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
 
 
 @pytest.fixture(autouse=True)
-def _two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of which may have a worker at once."""
+def _two_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a CPU each, which may have a worker at once; all that runs is on the first."""
+    node = {"Alive": True, "Resources": {"CPU": 1.0}}
     monkeypatch.setattr(staffing, "LONGEST_WAIT_SECONDS", 0.0)
-    node = {"Alive": True, "NodeID": "0", "NodeManagerAddress": "10.0.0.1", "Resources": {"CPU": 2.0}}
-    monkeypatch.setattr(ray, "nodes", lambda: [node])
+    nodes = [{**node, "NodeID": id, "NodeManagerAddress": f"10.0.0.{id}"} for id in ("here", "there")]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(tune_loop, "node_of", lambda _: "here")
 
 
 def proposal(trial: str, **fields: Any) -> Proposal:
@@ -53,7 +56,7 @@ class FakeDriver:
             return None
         self.asks -= 1
         trial = f"t{len(self.running) + 1:04}"
-        found = Proposal(trial, parse_config({"backbone": "resnet18"}), ASSIGNMENT)
+        found = proposal(trial)
         self.running[trial] = SimpleNamespace(proposal=found)
         return found
 
@@ -70,6 +73,9 @@ class FakeDriver:
     def put_back(self, trial: str, reason: str) -> None:
         self.told.append(("put_back", trial, reason))
 
+    def try_again(self, trial: str, reason: str) -> None:
+        self.told.append(("try_again", trial, reason))
+
     def stopped_early(self, trial: str) -> str:  # noqa: ARG002
         return "pruned"
 
@@ -84,10 +90,20 @@ def phases_of(*drivers: Any) -> Phases:
 
 
 @pytest.fixture
-def reporter(driver: Any) -> _Reporter:
+def notes() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def placement(notes: list[str]) -> Placement:
+    return Placement(Slots(Resources()), notes.append, Interruption())
+
+
+@pytest.fixture
+def reporter(driver: Any, placement: Placement) -> _Reporter:
     """Of a driver whose trial t0001 runs."""
     driver.ask()
-    return _Reporter(phases_of(driver), Slots(Resources()), Interruption())
+    return _Reporter(phases_of(driver), Slots(Resources()), placement, Interruption())
 
 
 @pytest.fixture
@@ -102,22 +118,22 @@ def dead(tmp_path: Path) -> Callable[[Exception | None], Any]:
     return of
 
 
-def tune_trial() -> Any:
+def tune_trial(trial: str = "t0001") -> Any:
     """Tune's own object, as far as it is used."""
-    return SimpleNamespace(config={"trial": "t0001", "run": 1})
+    return SimpleNamespace(config={"trial": trial, "run": 1}, temporary_state=SimpleNamespace(ray_actor=None))
 
 
 def result(epoch: float, value: float = 0.9, status: str = "running") -> dict[str, Any]:
     return {"report": json.dumps({"epoch": epoch, "value": value, "status": status})}
 
 
-def test_trials_are_handed_out_while_there_is_room(driver: Any) -> None:
-    asker = _Asker(phases_of(driver), Slots(Resources()))
+def test_trials_are_handed_out_while_there_is_room(driver: Any, placement: Placement) -> None:
+    asker = _Asker(phases_of(driver), Slots(Resources()), placement)
     first = asker.suggest("a")
     assert first["trial"] == "t0001"
     assert json.loads(json.dumps(first)) == first
     assert Assignment(**first["assignment"]) == ASSIGNMENT
-    assert first["resources"] == TrialActor.default_resource_request(first) == {"cpu": 1, "gpu": 0}
+    assert first["resources"] == {"cpu": 1, "gpu": 0, "avoid": []}
     assert asker.suggest("b")["trial"] == "t0002"
     assert asker.suggest("c") is None
     driver.running.clear()
@@ -125,8 +141,8 @@ def test_trials_are_handed_out_while_there_is_room(driver: Any) -> None:
     assert asker.suggest("d") == Searcher.FINISHED
 
 
-def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver: Any) -> None:
-    asker = _Asker(phases_of(driver), Slots(Resources()))
+def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver: Any, placement: Placement) -> None:
+    asker = _Asker(phases_of(driver), Slots(Resources()), placement)
     asker.suggest("a")
     driver.asks = 0
     assert asker.suggest("b") is None
@@ -134,9 +150,9 @@ def test_the_search_is_not_over_while_a_running_trial_may_promote_another(driver
     assert asker.suggest("c") == Searcher.FINISHED
 
 
-def test_a_phase_begins_when_nothing_of_the_one_before_runs(driver: Any) -> None:
+def test_a_phase_begins_when_nothing_of_the_one_before_runs(driver: Any, placement: Placement) -> None:
     following = FakeDriver(asks=1)
-    asker = _Asker(phases_of(driver, following), Slots(Resources()))
+    asker = _Asker(phases_of(driver, following), Slots(Resources()), placement)
     driver.asks = 1
     asker.suggest("a")
     assert asker.suggest("b") is None
@@ -147,8 +163,8 @@ def test_a_phase_begins_when_nothing_of_the_one_before_runs(driver: Any) -> None
     assert asker.suggest("d") == Searcher.FINISHED
 
 
-def test_a_trial_that_goes_on_has_a_folder_of_its_own(driver: Any) -> None:
-    asker = _Asker(phases_of(driver), Slots(Resources()))
+def test_a_trial_that_goes_on_has_a_folder_of_its_own(driver: Any, placement: Placement) -> None:
+    asker = _Asker(phases_of(driver), Slots(Resources()), placement)
     names = []
     for _ in range(2):
         names.append(_id(SimpleNamespace(config=asker.suggest("a"))))
@@ -206,8 +222,39 @@ def test_a_trial_that_is_short_of_memory_goes_on_with_less(driver: Any, reporter
 
 
 def test_a_trial_that_was_short_of_memory_on_its_share_has_not_ended(driver: Any, reporter: _Reporter) -> None:
-    reporter.on_trial_complete(None, tune_trial(), {"crowded_out": True, "done": True})
+    reporter._slots.take(proposal("t0001"))
+    reporter.on_trial_complete(None, tune_trial(), {"crowded_out": 24.0, "done": True})
     assert driver.told == [("put_back", "t0001", "out of memory on a share of a GPU")]
+
+
+def failed(error: str) -> dict[str, Any]:
+    return {"ended": json.dumps({"status": "failed", "error": error})}
+
+
+def test_a_node_on_which_all_fails_is_avoided_and_its_trials_are_tried_again(
+    driver: Any, reporter: _Reporter, placement: Placement, notes: list[str], dead: Callable[[Exception | None], Any]
+) -> None:
+    reporter.on_trial_complete(None, tune_trial("t0002"), failed("no disk"))
+    reporter.on_trial_error(None, dead(ActorDiedError()))
+    assert notes == []
+    reporter.on_trial_complete(None, tune_trial("t0003"), failed("no disk"))
+    told = "t0002: no disk; t0001: the worker process died; t0003: no disk"
+    assert notes == [f"node 10.0.0.here is set aside: 3 failures in a row ({told})"]
+    again = [("try_again", trial, "its node is set aside") for trial in ("t0002", "t0001", "t0003")]
+    assert driver.told[-3:] == again
+    asked = _Asker(phases_of(driver), Slots(Resources()), placement).suggest("a")
+    assert asked is None  # one CPU is left, and t0001 runs
+    driver.running.clear()
+    asked = _Asker(phases_of(driver), Slots(Resources()), placement).suggest("a")
+    assert asked["resources"]["avoid"] == ["here"]
+
+
+def test_a_trial_that_ends_well_speaks_for_its_node(reporter: _Reporter, notes: list[str]) -> None:
+    for trial in ("t0002", "t0003"):
+        reporter.on_trial_complete(None, tune_trial(trial), failed("no disk"))
+    reporter.on_trial_complete(None, tune_trial(), result(1, status="complete"))
+    reporter.on_trial_complete(None, tune_trial("t0004"), failed("no disk"))
+    assert notes == []
 
 
 def test_an_interruption_stops_all() -> None:

@@ -22,7 +22,8 @@ from trainable.learner import Learner
 from trainable.metrics import parse_objective
 from tuner.config import DataConfig
 from tuner.preparation import examine, prepare
-from tuner.ray_backend.worker import Assignment, TrialActor, Work, _ending
+from tuner.ray_backend import worker
+from tuner.ray_backend.worker import Assignment, TrialActor, Work, _ending, request
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def given(assignment: Assignment, trial: str = "t0001", work: Work = "train", **
         "config": small_config(**fields).model_dump(mode="json"),
         "assignment": asdict(assignment),
         "resources": {"cpu": 1, "gpu": 0},
-        "more_gpu": False,
+        "more_gpu_gib": 0.0,
         "lineage": [],
     }
 
@@ -229,11 +230,17 @@ def test_a_trial_that_never_fits_fails_with_the_reason(
 
 
 def test_a_trial_that_can_have_more_of_a_gpu_is_not_cut(
-    actor: TrialActor, assignment: Assignment, short_of_memory: Callable[..., None]
+    actor: TrialActor,
+    assignment: Assignment,
+    short_of_memory: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     short_of_memory(images=4)
-    actor.setup(given(assignment) | {"more_gpu": True})
-    assert stepped(actor) == [{"crowded_out": True, "done": True}]
+    monkeypatch.setattr(worker, "gpu_memory_gib", lambda _: 16.0)
+    actor.setup(given(assignment) | {"more_gpu_gib": 80.0})
+    assert stepped(actor) == [{"crowded_out": 16.0, "done": True}]
+    actor.setup(given(assignment) | {"more_gpu_gib": 16.0})
+    assert "short_of_memory" in actor.step()
 
 
 def test_test_is_scored_by_the_best_epoch(actor: TrialActor, assignment: Assignment) -> None:
@@ -269,3 +276,9 @@ def test_on_a_full_disk_a_trial_ends_as_it_was_saved_last(
 
 def _no_room(_: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_workers_are_used_again_only_for_the_same_request() -> None:
+    assert request(1, 0.5, ["b", "a"]) == request(1, 0.5, ["a", "b"])
+    assert hash(request(1, 0.5, ["b", "a"])) == hash(request(1, 0.5, ["a", "b"]))
+    assert len({request(1, 0, []), request(1, 0, ["a"]), request(1, 0, ["a", "b"]), request(1, 1, [])}) == 4

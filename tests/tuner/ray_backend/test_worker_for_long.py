@@ -79,7 +79,7 @@ def ran(actor: TrialActor, assignment: Assignment, trial: str, fields: dict[str,
         "config": config,
         "assignment": asdict(assignment),
         "resources": resources,
-        "more_gpu": False,
+        "more_gpu_gib": 0.0,
         "lineage": [],
     }
     actor.reset_config(given)
