@@ -208,7 +208,7 @@ def write_space(path: Path, space: Mapping[str, Any]) -> Path:
 
 def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     """From now on searches run their trials one after another in this process."""
-    from tuner.ray_backend import session, slots, tune_loop
+    from tuner.ray_backend import session, slots, tune_loop, vigil
     from tuner.ray_backend.phase import Phase, Phases
     from tuner.ray_backend.worker import TrialActor
     from tuner.report import plots
@@ -228,6 +228,7 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "ray_session", contextlib.nullcontext)
     patch.setattr(slots, "Slots", lambda *_: SimpleNamespace(gpus=0.0, workers=1, gpus_of=lambda _: 0.0))
     patch.setattr(tune_loop, "run_phases", run_phases)
+    patch.setattr(vigil, "watching_ray", lambda *_: contextlib.nullcontext())
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
 from trainable.precision import require_precision
-from tuner.closing import write_report
+from tuner.closing import end_at_once, write_report
 from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.disk_budget import DiskBudget, prove_room
 from tuner.evidence.gathering import Gatherer
@@ -196,10 +196,12 @@ def _prove_nodes(proved: ProvedSearch, slots: Slots) -> Needs:
 
 def _run(store: Store, phases: SearchPhases, slots: Slots, allowance: Allowance, interrupted: Interruption) -> None:
     from tuner.ray_backend.tune_loop import run_phases
+    from tuner.ray_backend.vigil import watching_ray
 
     status, reason = "complete", ""
     try:
-        run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted, note=partial(_note, store))
+        with watching_ray(interrupted, partial(end_at_once, store)):
+            run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted, note=partial(_note, store))
         if interrupted.is_set():
             status, reason = "failed" if interrupted.failed else "stopped", interrupted.reason
         elif phases.cut_short:

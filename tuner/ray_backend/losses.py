@@ -24,7 +24,8 @@ def loss_of(error: Exception | None) -> Loss:
     """What Ray's error says about a process.
 
     A process that dies on a node that lives is told as that within a second, by its node. One of which nobody tells has
-    lost its node, too: Ray takes 10 s and more to call a node dead.
+    lost its node, too: Ray takes 7 s and more to call a node dead. Workers go with the node of the process that owns
+    them, which is the search's own.
     """
     told = [line.strip() for line in str(error or "").splitlines() if line.strip()]
     text = " ".join(told)
@@ -32,7 +33,7 @@ def loss_of(error: Exception | None) -> Loss:
         return Loss("its node was preempted", own=False)
     if isinstance(error, ActorUnavailableError):
         return Loss("its node does not answer any more", own=False)
-    if isinstance(error, NodeDiedError) or "node has died" in text:
+    if isinstance(error, NodeDiedError) or "node has died" in text or "owner has died" in text:
         return Loss("its node died", own=False)
     if told and "creation task" in told[0]:
         return Loss(f"the worker process could not start: {told[-1]}", own=True)

@@ -76,6 +76,11 @@ class Slots:
                 return False
         return len(running) < max(1, min(fits, self._limit or fits))
 
+    def describe(self) -> str:
+        """What there is for trials, in words."""
+        each = f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+        return f"of {len(self.capacity.nodes)} live nodes {len(self.holding)} have the {each} of a trial"
+
     def take(self, proposal: Proposal, aside: Collection[str] = ()) -> dict[str, Any]:
         """What a trial asks Ray for: anything but the nodes that are set aside, and GPUs that do not hold it."""
         share, avoid = self.gpus, set(aside)

@@ -19,6 +19,7 @@ from tuner.ray_backend.losses import DEATHS, Loss, OwnDeaths, loss_of
 from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.placement import Placement, node_of
 from tuner.ray_backend.slots import Slots
+from tuner.ray_backend.waiting import Waiting
 from tuner.ray_backend.worker import TrialActor
 
 
@@ -147,6 +148,28 @@ def _error_of(trial: Any) -> Exception | None:
     return ray.cloudpickle.loads(Path(file).read_bytes()) if file else None
 
 
+class _AtWork(tune.Callback):  # type: ignore[misc]  # Ray is untyped
+    """Tune's callback: notes which trials have a worker, and looks whether any has."""
+
+    def __init__(self, phases: Phases, waiting: Waiting) -> None:
+        super().__init__()
+        self._phases = phases
+        self._waiting = waiting
+        self._at_work: set[str] = set()
+        """Tune's own ids"""
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:  # noqa: ARG002
+        self._waiting.look(len(self._phases.current.running), len(self._at_work))
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._at_work.add(trial.trial_id)
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._at_work.discard(trial.trial_id)
+
+    on_trial_error = on_trial_complete
+
+
 class _Silent(tune.ProgressReporter):  # type: ignore[misc]  # Ray is untyped
     def should_report(self, trials: Any, done: bool = False) -> bool:  # noqa: ARG002
         return False
@@ -215,6 +238,7 @@ def run_phases(
             raise_on_failed_trial=False,
             max_failures=0,  # a trial whose process is gone is put back, and may be given another place
             log_to_file=False,
+            callbacks=[_AtWork(following, Waiting(slots.describe, note, interrupted))],
         )
     finally:
         following.current.pause()

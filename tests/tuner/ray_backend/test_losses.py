@@ -17,6 +17,9 @@ The actor died because its node has died. Node Id: 12ab
 KILLED = """The actor died unexpectedly before finishing this task.
 The actor is dead because its worker process has died.
 Worker exit type: SYSTEM_ERROR Worker exit detail: End of file."""
+OWNER_DIED = """The actor died unexpectedly before finishing this task.
+The actor is dead because its owner has died. Owner Id: 01 Owner Ip address: 10.0.0.1 Owner worker exit type:
+SYSTEM_ERROR Worker exit detail: Owner's node has crashed."""
 MEMORY = "Task was killed due to the node running low on memory.\nMemory on the node was 23.1GB / 24GB"
 NOT_STARTED = "The actor died because of an error raised in its creation task, x\nNo module named 'tuner'"
 
@@ -30,6 +33,7 @@ NOT_STARTED = "The actor died because of an error raised in its creation task, x
         (RayActorError(error_msg=MEMORY), "the worker process was killed, since its node had run out of memory", True),
         (RayActorError(error_msg=NOT_STARTED), "the worker process could not start: No module named 'tuner'", True),
         (RayActorError(error_msg=NODE_DIED), "its node died", False),
+        (RayActorError(error_msg=OWNER_DIED), "its node died", False),
         (RayActorError(error_msg=NODE_DIED, preempted=True), "its node was preempted", False),
         (NodeDiedError("gone"), "its node died", False),
         (ActorUnavailableError("Socket closed rpc_code: 14", None), "its node does not answer any more", False),
