@@ -1,0 +1,47 @@
+"""A node on which everything fails, in a real cluster of two, in namespaces of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bad_node import TRIALS
+from small_searches import ROOT
+from test_several_nodes import IN_IT, apart
+
+from tuner.ray_backend.nodes import FAILURES
+from tuner.replay import replay
+from tuner.store import Store
+
+pytestmark = pytest.mark.real
+
+
+def test_a_node_on_which_all_fails_gets_no_more_trials_and_its_trials_are_tried_elsewhere(tmp_path: Path) -> None:
+    command = apart()
+    (tmp_path / "ray").mkdir()
+    Path("/tmp/ray").mkdir(exist_ok=True)
+    outside = str(Path("/proc/self/ns/pid").readlink())
+    script = [sys.executable, str(Path(__file__).with_name("bad_node.py")), outside, str(tmp_path)]
+    ran = subprocess.run(
+        [*command, "bash", "-c", IN_IT, "bash", str(tmp_path / "ray"), *script],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = json.loads((tmp_path / "bad.json").read_text())
+    (note,) = told["notes"]
+    assert "is set aside: 3 failures in a row (" in note
+    failed = [trial for trial, node in told["tries"] if node == "bad"]
+    assert len(failed) == FAILURES
+    assert sorted(trial for trial, node in told["tries"] if node == "good") == [
+        f"t{n:04}" for n in range(2, TRIALS + 2)
+    ]
+    store = Store(tmp_path / "bad")
+    assert {trial.status for trial in replay(store.events()).trials} == {"complete"}
+    again = {event["trial"]: event["reason"] for event in store.events() if event["kind"] == "trial_resumed"}
+    assert again == dict.fromkeys(failed, "its node is set aside")
