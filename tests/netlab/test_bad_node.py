@@ -38,9 +38,8 @@ def test_a_node_on_which_all_fails_gets_no_more_trials_and_its_trials_are_tried_
     assert "is set aside: 3 failures in a row (" in note
     failed = [trial for trial, node in told["tries"] if node == "bad"]
     assert len(failed) == FAILURES
-    assert sorted(trial for trial, node in told["tries"] if node == "good") == [
-        f"t{n:04}" for n in range(2, TRIALS + 2)
-    ]
+    ended = sorted(trial for trial, node in told["tries"] if node == "good")
+    assert ended == [f"t{number:04}" for number in range(2, TRIALS + 2)]
     store = Store(tmp_path / "bad")
     assert {trial.status for trial in replay(store.events()).trials} == {"complete"}
     again = {event["trial"]: event["reason"] for event in store.events() if event["kind"] == "trial_resumed"}

@@ -7,7 +7,7 @@ import json
 import socket
 import time
 import traceback
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,14 +33,12 @@ from trainable.train import train_trial
 from trainable.weights import Weights
 from tuner.children import Forebear
 from tuner.ray_backend.needs import Needs, shortcomings
+from tuner.ray_backend.resource_request import request
 from tuner.ray_backend.resources import tensors_share
 from tuner.storage.home import Home
 from tuner.storage.homes import home_at
 from tuner.storage.objects import StorageError
 from tuner.storage.trial_copies import TrialCopies
-
-NODE_ID = "ray.io/node-id"
-"""the label that Ray gives each node"""
 
 Work = Literal["train", "test", "reference", "latency"]
 """a trial's epochs, its scores on test, the scores of a reference, or how fast a trial's backbone is"""
@@ -275,12 +273,6 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-
-
-def request(cpu: float, gpu: float, avoid: Collection[str]) -> PlacementGroupFactory:
-    """What to ask Ray for, on any node but some."""
-    selector = {"bundle_label_selector": [{NODE_ID: f"!in({','.join(sorted(avoid))})"}]} if avoid else {}
-    return PlacementGroupFactory([{"CPU": cpu, "GPU": gpu}], **selector)
 
 
 def _keep_to(gpu_share: float) -> None:

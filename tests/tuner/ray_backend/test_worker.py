@@ -23,7 +23,7 @@ from trainable.metrics import parse_objective
 from tuner.config import DataConfig
 from tuner.preparation import examine, prepare
 from tuner.ray_backend import worker
-from tuner.ray_backend.worker import Assignment, TrialActor, Work, _ending, request
+from tuner.ray_backend.worker import Assignment, TrialActor, Work, _ending
 
 
 @pytest.fixture
@@ -276,9 +276,3 @@ def test_on_a_full_disk_a_trial_ends_as_it_was_saved_last(
 
 def _no_room(_: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_workers_are_used_again_only_for_the_same_request() -> None:
-    assert request(1, 0.5, ["b", "a"]) == request(1, 0.5, ["a", "b"])
-    assert hash(request(1, 0.5, ["b", "a"])) == hash(request(1, 0.5, ["a", "b"]))
-    assert len({request(1, 0, []), request(1, 0, ["a"]), request(1, 0, ["a", "b"]), request(1, 1, [])}) == 4
