@@ -81,7 +81,7 @@ class ObjectHome:
                 self._bring_up_to_date()
                 return
             with suppress(StorageError):  # a search goes on without them
-                self._pull_notes(self._objects)
+                self._pull_notes(self._objects, self._objects.listed(_NOTES))
 
     @contextmanager
     def hold(self) -> Iterator[WritableLog]:
@@ -115,7 +115,7 @@ class ObjectHome:
 
     def note(self, head: Event, fields: Event) -> Event:
         with self._alone():
-            self._pull_notes(self._objects)
+            self._pull_notes(self._objects, self._objects.listed(_NOTES))
             with closing(OpenLog(self.folder / NOTES_LOG)) as log:
                 event = log.write(head, fields, durable=False)
             self._notes_mark.unlink(missing_ok=True)
@@ -172,9 +172,10 @@ class ObjectHome:
 
     def _bring_up_to_date(self) -> None:
         self._settle()
-        pull_log(self._patient, self.folder / EVENTS_LOG, self.folder / MARKS / "events.json")
-        self._copies.pull(REFRESHED, self._patient.listed())
-        self._pull_notes(self._patient)
+        found = self._patient.listed()
+        pull_log(self._patient, self.folder / EVENTS_LOG, self.folder / MARKS / "events.json", found)
+        self._copies.pull(REFRESHED, found)
+        self._pull_notes(self._patient, found)
 
     def _settle(self) -> None:
         """Find out that the folder is of the search that is there now, not of one before it of the same name."""
@@ -195,8 +196,8 @@ class ObjectHome:
             known.write_bytes(now)
         self._settled = True
 
-    def _pull_notes(self, objects: Objects) -> None:
-        names = sorted(objects.listed(_NOTES))
+    def _pull_notes(self, objects: Objects, found: Iterable[str]) -> None:
+        names = sorted(name for name in found if name.startswith(f"{_NOTES}/"))
         with suppress(OSError, ValueError):
             if json.loads(self._notes_mark.read_text(encoding="utf-8")) == names:
                 return

@@ -49,15 +49,16 @@ def segments_of(names: Iterable[str]) -> list[Segment]:
     return chosen
 
 
-def pull_log(objects: Objects, log: Path, mark: Path) -> None:
+def pull_log(objects: Objects, log: Path, mark: Path, found: Iterable[str]) -> None:
     """Have a local file hold all events there are; only those are asked for that it lacks.
 
     Args:
+        found: the names of all objects there are
         log: the file
         mark: a file that says up to which event, and to which byte, `log` is known to be the same
     """
     for _ in range(PULL_TRIES):
-        segments = segments_of(objects.listed(EVENTS))
+        segments = segments_of(found)
         last, size = _marked(log, mark)
         if last not in (BEGINNING.last, *(segment.last for segment in segments)):
             last, size = BEGINNING.last, 0  # merged with what came later: all anew
@@ -65,6 +66,7 @@ def pull_log(objects: Objects, log: Path, mark: Path) -> None:
         try:
             contents = objects.get_all(segment.name for segment in missing)
         except FileNotFoundError:  # merged since they were listed
+            found = objects.listed(EVENTS)
             continue
         break
     else:

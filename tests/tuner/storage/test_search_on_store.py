@@ -33,10 +33,10 @@ class Inputs:
     def __init__(self, folder: Path) -> None:
         axes = {"head.kind": {"choice": ["linear", "mlp"]}, "optimizer.lr": {"choice": [1e-3, 1e-2]}}
         self._space = write_space(folder / "space.yaml", tiny_space(axes=axes, sampler="grid", baseline={"freeze": 2}))
-        self._data = write_labels_csv(folder / "data")
+        self.data = write_labels_csv(folder / "data")
 
     def config(self, results: str | Path, name: str = "new") -> SearchConfig:
-        options: dict[str, Any] = {"name": name, "results": results, "data": {"path": self._data}, "trials": 4}
+        options: dict[str, Any] = {"name": name, "results": results, "data": {"path": self.data}, "trials": 4}
         return parse_options(SearchConfig, space=str(self._space), reruns={"repeats": 1}, top_k=1, **options)
 
 
@@ -190,6 +190,14 @@ def test_every_verb_takes_a_url(
         ran = run_tuner(*verb)
         assert (ran.code, ran.err) == (0, ""), verb
     assert run_tuner("compare", "again", "new").out.startswith("# again and new\n")
+    image = inputs.data.parent / "images" / "000.png"
+    predicted = run_tuner("predict", "new", image)
+    assert (predicted.code, len(predicted.out.splitlines())) == (0, 2)
+    assert run_tuner("retrain", "new").code == 0
+    on_machine("third laptop")
+    assert run_tuner("predict", "new", image, "--retrained").code == 0
+    again = run_tuner("retrain", "new")
+    assert (again.code, "exists, and nothing is overwritten" in again.err) == (2, True)
     noted = run_tuner("note", "new", "worked: all of it")
     assert noted.out == f"noted in {results}/new/notes.jsonl\n"
     on_machine("other laptop")

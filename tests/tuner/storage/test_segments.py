@@ -29,7 +29,7 @@ def written(objects: Objects, folder: Path, events: int) -> None:
 
 
 def pulled(objects: Objects, folder: Path) -> list[int]:
-    pull_log(objects, folder / "events.jsonl", folder / ".home" / "events.json")
+    pull_log(objects, folder / "events.jsonl", folder / ".home" / "events.json", objects.listed())
     return [event["seq"] for event in read_log(folder / "events.jsonl", [])]
 
 
