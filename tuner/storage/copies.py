@@ -49,7 +49,13 @@ class Copies:
             stamp = self._stamp(name)
             if stamp is None or self._mark(name)[1:] == stamp:
                 continue
-            self._write_mark(name, self._objects.upload(self._folder / name, name), stamp)
+            try:
+                version = self._objects.upload(self._folder / name, name)
+            except FileNotFoundError:
+                if (self._folder / name).exists():
+                    raise
+                continue  # dropped just now
+            self._write_mark(name, version, stamp)
 
     def pushed(self, name: str) -> bool:
         """Whether its object is as the file is."""

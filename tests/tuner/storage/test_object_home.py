@@ -210,3 +210,14 @@ def test_files_that_are_not_brought_home_are_noted_once(
     assert len(notes) == 1
     assert "(slow down)" in notes[0]
     assert "search.yaml" in there(store)
+
+
+def test_who_may_only_read_can_look(faulty: FaultyFileSystem, on_machine: OnMachine) -> None:
+    results = f"faulty://{uuid.uuid4().hex}/results"
+    store = Store.create(results, "birds")
+    store.append("search_started", name="birds")
+    faulty.fault = lambda operation, _: PermissionError("Forbidden") if operation == "pipe_file" else None
+    on_machine("reader")
+    assert [found.record().status for found in list_searches(results)] == ["stopped"]
+    with pytest.raises(UserError, match=r"access is denied \(Forbidden\)"):
+        store.append("note", text="x")

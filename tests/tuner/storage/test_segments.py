@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from faulty_store import FaultyFileSystem
-from hypothesis import given, settings
+from faulty_store import FaultyFileSystem, no_fault
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tuner.log import read_log
@@ -145,3 +145,33 @@ def test_two_writers_never_write_the_same_event(results: str, tmp_path: Path) ->
         logs[1].write({"kind": "note"}, {"text": "second"}, durable=True)
     for log in logs:
         log.close()
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(runs=st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=5))
+def test_what_was_written_stays_and_is_numbered_through(faulty: FaultyFileSystem, runs: list[tuple[int, bool]]) -> None:
+    """Writers follow one another; each writes some events and is cut off in the next one, before or after it is one."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        objects = open_objects(f"faulty://{folder.name}")
+        done = []
+        for number, (count, is_stored) in enumerate(runs):
+            here = folder / str(number)
+            here.mkdir()
+            known = pulled(objects, here)
+            log = SegmentedLog(here / "events.jsonl", objects, no_lease)
+            done += [log.write({"kind": "note"}, {"text": f"{number}.{at}"}, durable=True) for at in range(count)]
+            cut = "after pipe_file" if is_stored else "pipe_file"
+            faulty.fault = lambda operation, _, cut=cut: OSError() if operation in (cut, "cat_file") else None
+            with suppress(LogEndedError):
+                log.write({"kind": "note"}, {"text": "cut off"}, durable=True)
+            faulty.fault = no_fault
+            log.close()
+            assert [event["seq"] for event in done[len(done) - count :]] == [
+                *range(len(known) + 1, len(known) + count + 1)
+            ]
+        (folder / "reader").mkdir()
+        seqs = pulled(objects, folder / "reader")
+        assert seqs == [*range(1, len(seqs) + 1)]
+        found = list(read_log(folder / "reader" / "events.jsonl", []))
+        assert [event for event in found if event["text"] != "cut off"] == done
