@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TextIO
@@ -17,6 +16,7 @@ from rich.text import Text
 from tuner.records import SearchRecord, TrialRecord
 from tuner.replay import Replay
 from tuner.report import table
+from tuner.spending import told_at
 from tuner.store import Event
 
 SHOWN_ROWS = 12
@@ -41,7 +41,7 @@ def live_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         with Live(get_renderable=watched.render, console=Console(file=out), refresh_per_second=2):
             yield watched
     else:
-        yield _PlainLines(out)
+        yield PlainLines(out)
 
 
 class _Watched:
@@ -49,13 +49,21 @@ class _Watched:
 
     def __init__(self) -> None:
         self._replay = Replay()
-        self._began = time.monotonic()
+        self._told_at: float | None = None
+        """the latest event"""
+        self._seconds = 0.0
+        """that the search has run, over all its runs"""
         self._taking = threading.Lock()
         """a live table is drawn by a thread of its own"""
 
     def take(self, event: Event) -> None:
         with self._taking:
             self._replay.add(event)
+            now = told_at(event)
+            if now is not None:
+                if self._told_at is not None and event["kind"] != "search_resumed":
+                    self._seconds += max(0.0, now - self._told_at)  # clocks are set back
+                self._told_at = now
 
     recall = take
 
@@ -79,13 +87,14 @@ class _Watched:
             counts.append(f"{done} of {len(search.reruns)} reruns begun are done")
         if features := table.features(search.features):
             counts.append(f"features: {features}")
-        if ended and search.budget and ended < search.budget and "paused" not in by_status:  # which may yet go on
-            left = (time.monotonic() - self._began) / ended * (search.budget - ended)
+        yet = (search.budget or 0) - ended
+        if self._seconds and ended and yet > 0 and "paused" not in by_status:  # which may yet go on
+            left = self._seconds / ended * yet
             counts.append(f"about {duration(left)} left")
         return ", ".join(counts)
 
 
-class _PlainLines(_Watched):
+class PlainLines(_Watched):
     def __init__(self, out: TextIO) -> None:
         super().__init__()
         self._out = out

@@ -40,7 +40,7 @@ class _Count:
         """trial -> its last event in this run"""
 
     def add(self, event: Mapping[str, Any]) -> None:
-        kind, trial, now = event.get("kind"), text(event.get("trial")), _seconds(event)
+        kind, trial, now = event.get("kind"), text(event.get("trial")), told_at(event)
         if now is None:
             return
         if kind in ("search_started", "search_resumed"):
@@ -62,8 +62,8 @@ class _Count:
         self.gpu_seconds = 0.0 if "gpu_hours" in granted else self.gpu_seconds
 
 
-def _seconds(event: Mapping[str, Any]) -> float | None:
-    """When an event was written, seconds since 1970."""
+def told_at(event: Mapping[str, Any]) -> float | None:
+    """When an event was written, in seconds since 1970; None: it does not say."""
     try:
         return datetime.fromisoformat(text(event.get("time"))).timestamp()
     except ValueError:

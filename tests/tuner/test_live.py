@@ -56,8 +56,8 @@ ENDED: Event = {"kind": "search_ended", "status": "complete", "reason": ""}
 def plain(events: list[Event]) -> list[str]:
     out = io.StringIO()
     with live_progress(out) as progress:
-        for event in events:
-            progress.hear(event)
+        for second, event in enumerate(events):
+            progress.hear({"time": f"2026-11-23T10:00:{second:02}Z", **event})
     return out.getvalue().splitlines()
 
 

@@ -9,9 +9,11 @@ import typer
 from trainable.errors import UserError
 from tuner.cli.app import app
 from tuner.cli.options import DEFAULT_RESULTS, AsJson, Name, Results, print_table
+from tuner.cli.remote import runs_on_head
 
 
 @app.command()
+@runs_on_head
 def leaderboard(
     name: Name,
     results: Results = DEFAULT_RESULTS,
@@ -44,6 +46,7 @@ def leaderboard(
 
 
 @app.command()
+@runs_on_head
 def show(
     name: Name,
     trial: Annotated[str | None, typer.Argument(help="such as t0007; none: the search itself")] = None,
@@ -67,6 +70,7 @@ def show(
 
 
 @app.command()
+@runs_on_head
 def ls(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
     """List the searches of a results folder."""
     from tuner.report import table

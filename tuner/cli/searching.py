@@ -23,6 +23,7 @@ from tuner.cli.options import (
     overrides_space,
     reads_data,
 )
+from tuner.cli.remote import logs_of_head, runs_on_head, starts_on_head
 
 if TYPE_CHECKING:
     from tuner.config import Grant
@@ -137,6 +138,7 @@ def search(
 
 
 @app.command()
+@starts_on_head
 def resume(
     name: Name,
     results: Results = DEFAULT_RESULTS,
@@ -157,6 +159,7 @@ def resume(
 
 
 @app.command()
+@starts_on_head
 def extend(
     name: Name,
     trials: Annotated[str | None, typer.Option(metavar="+N", help="more trials than it had")] = None,
@@ -224,6 +227,7 @@ def _go_on(
 
 
 @app.command()
+@runs_on_head
 def stop(
     name: Name,
     results: Results = DEFAULT_RESULTS,
@@ -236,6 +240,23 @@ def stop(
     store = Store.open(name, results)
     stop_search(store, wait_seconds=wait)
     print(f"search {store.name} is stopped; `tuner resume {name}` goes on")
+
+
+@app.command()
+@logs_of_head
+def logs(
+    name: Name,
+    results: Results = DEFAULT_RESULTS,
+    follow: Annotated[bool, typer.Option("--follow", help="go on for as long as it runs")] = False,
+) -> None:
+    """Print what a search has told since it began, in lines."""
+    from tuner.following import told
+    from tuner.live import PlainLines
+    from tuner.store import Store
+
+    lines = PlainLines(sys.stdout)
+    for event in told(Store.open(name, results), follow=follow):
+        lines.hear(event)
 
 
 def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 
 import psutil
 import ray
-from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
 from trainable.errors import UserError
 from tuner.ray_backend.address import PROBE_SECONDS, Head
 from tuner.ray_backend.session_folder import session_folder
+from tuner.ray_backend.token import use_token
 
 
 @contextmanager
@@ -42,9 +42,7 @@ def ray_session(head: Head | None = None) -> Iterator[bool]:
 
 
 def _join(head: Head) -> None:
-    # Ray gives a node that is made where a token is one that asks for it, and looks for it for `auto` only
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    use_token()
     try:
         _require_node_here(head)
         ray.init(address=head.address, log_to_driver=False, logging_level=logging.ERROR)
