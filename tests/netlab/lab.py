@@ -59,9 +59,9 @@ class Lab:
     def shared(self) -> Path:
         return self.folder / "shared"
 
-    def tmp(self, host: str) -> Path:
-        """A host's /tmp, seen from outside."""
-        return self.folder / "hosts" / host / "tmp"
+    def disk(self, host: str) -> Path:
+        """Where a host's /tmp, /root and /etc are, seen from outside."""
+        return self.folder / "hosts" / host
 
     def build(self, names: Sequence[str] = DEFAULT_HOSTS, show: Sequence[Path] = ()) -> None:
         """Bring the hosts up, from nothing.
@@ -81,8 +81,7 @@ class Lab:
         trees = [*show, *([_base_of(self.venv)] if self.venv else [])]
         for name, host in self.hosts.items():
             self._connect(host)
-            disks = self.folder / "hosts" / name
-            write_disks(disks, name, f"127.0.0.1 localhost\n{addresses}", keys, trees, self.venv)
+            write_disks(self.disk(name), name, f"127.0.0.1 localhost\n{addresses}", keys, trees, self.venv)
         for name in names:
             self._boot(name)
         for name in names:
@@ -175,7 +174,7 @@ class Lab:
         call("ip", "-n", self._switch, "link", "set", _port(self.hosts[host].name), state)
 
     def _boot(self, host: str) -> None:
-        self.hosts[host].boot(f"{self.prefix}-{host}", self.folder / "hosts" / host, self.venv)
+        self.hosts[host].boot(f"{self.prefix}-{host}", self.disk(host), self.venv)
         self._save()
 
     def _wait_for_sshd(self, host: str) -> None:
@@ -187,7 +186,7 @@ class Lab:
             if answer.returncode == 0 and answer.stdout.strip() == host:
                 return
             time.sleep(0.05)
-        raise RuntimeError(f"no sshd answers on {host}: {self.folder / 'hosts' / host / 'init.log'}")
+        raise RuntimeError(f"no sshd answers on {host}: {self.disk(host) / 'init.log'}")
 
     def _namespaces(self) -> list[str]:
         names = [line.split()[0] for line in call("ip", "netns", "list").splitlines() if line.strip()]

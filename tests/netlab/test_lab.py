@@ -45,7 +45,7 @@ def test_hosts_log_in_to_each_other(lab: Lab) -> None:
 def test_a_host_has_its_own_files_and_processes_and_one_folder_of_all(lab: Lab) -> None:
     ssh(lab, "w1", "touch /tmp/own /root/own /mnt/shared/ours")
     assert ssh(lab, "w2", "ls /tmp /root /mnt/shared").stdout.split() == ["/mnt/shared:", "ours", "/root:", "/tmp:"]
-    assert (lab.tmp("w1") / "own").exists()
+    assert (lab.disk("w1") / "tmp" / "own").exists()
     assert int(ssh(lab, "w2", "ls -d /proc/[0-9]* | wc -l").stdout) < 10
 
 

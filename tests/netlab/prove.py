@@ -1,0 +1,234 @@
+"""The proof on real hosts: `ray up`, a search over all of them, a host that dies and comes back, `ray down`.
+
+    python tests/netlab/prove.py --venv .venv [--out FILE.md] [--keep]
+
+Four hosts in namespaces (README.md): a client, which plays your computer, a head and two workers. All that is done on
+them is done by deploy/local.yaml, in which addresses and the user's name are filled in. Needs root; ten minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lab import Lab, why_not
+from ruamel.yaml import YAML
+
+from tuner.records import SearchRecord
+from tuner.replay import replay
+from tuner.store import Event, Store
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests"))
+from small_searches import tiny_space, write_labels_csv, write_space  # noqa: E402
+
+PROJECT = "/root/thaw"
+"""the checkout on the client"""
+CLUSTER = "deploy/lab.yaml"
+NAME = "proof"
+WORKERS = ("w1", "w2")
+NODES = ("head", *WORKERS)
+TRIALS, EPOCHS, GRACE_EPOCHS = 8, 24, 4
+KILLED = "w2"
+KILLED_AFTER_EPOCHS = 6
+FOLDERS = ("deploy", "trainable", "search_spaces", "tuner")
+FILES = ("pyproject.toml", "requirements.lock", "README.md", "LICENSE")
+
+
+class Proof:
+    """A lab, and what has happened in it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._began = time.monotonic()
+        self.happened: list[tuple[float, str]] = []
+        """seconds since the beginning, and what"""
+
+    def say(self, text: str) -> None:
+        self.happened.append((time.monotonic() - self._began, text))
+        print(f"{self.happened[-1][0]:6.1f} s  {text}", flush=True)
+
+    def client(self, command: str, *, check: bool = True, timeout_seconds: float = 300) -> str:
+        """What a command prints that a user types on the client, in the project's folder."""
+        line = f". ~/.bashrc && cd {PROJECT} && {command}"
+        done = self.lab.run("client", "bash", "-c", line, check=check, timeout_seconds=timeout_seconds)
+        return done.stdout
+
+    def wait(self, what: str, done: Callable[[], Any], seconds: float = 180, every: float = 0.5) -> Any:
+        """What `done` returns once it is something. Raises TimeoutError."""
+        until = time.monotonic() + seconds
+        while not (found := done()):
+            if time.monotonic() > until:
+                raise TimeoutError(what)
+            time.sleep(every)
+        self.say(what)
+        return found
+
+    def nodes(self) -> list[str]:
+        """The names of the hosts that Ray takes to be alive."""
+        asked = "import json, ray; ray.init('auto', logging_level='ERROR', log_to_driver=False); "
+        asked += "print('NODES', json.dumps([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']]))"
+        told = self.lab.run("head", "python", "-c", asked, check=False).stdout
+        found = re.search(r"NODES (.*)", told)
+        return sorted(json.loads(found[1])) if found else []
+
+    @property
+    def store(self) -> Store:
+        return Store(self.lab.shared / "thaw" / "results" / NAME)
+
+    def events(self, kind: str) -> list[Event]:
+        log = self.store.events_jsonl
+        return [event for event in self.store.events() if event["kind"] == kind] if log.exists() else []
+
+    def record(self) -> SearchRecord:
+        return replay(self.store.events())
+
+
+def prepare(proof: Proof) -> None:
+    """Give the client a checkout and a filled-in deploy/local.yaml, and the shared folder a space and data."""
+    lab = proof.lab
+    checkout = lab.disk("client") / PROJECT.removeprefix("/")
+    checkout.mkdir()
+    for part in FOLDERS:
+        shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in FILES:
+        shutil.copy(ROOT / part, checkout)
+    yaml = YAML()
+    cluster = yaml.load(ROOT / "deploy" / "local.yaml")
+    cluster["provider"]["head_ip"] = lab.hosts["head"].address
+    cluster["provider"]["worker_ips"] = [lab.hosts[name].address for name in WORKERS]
+    cluster["auth"] |= {"ssh_user": "root", "ssh_private_key": "~/.ssh/id_ed25519"}
+    yaml.dump(cluster, checkout / CLUSTER)
+    for name in NODES:  # what a host gives, as the file's comment says
+        with (lab.disk(name) / "root" / ".bashrc").open("a") as file:
+            file.write("""export RAY_OVERRIDE_RESOURCES='{"CPU": 1}'\n""")
+    fixed = {**tiny_space()["fixed"], "image_size": 64, "epochs": EPOCHS, "batch_size": 16}
+    scheduler = {"kind": "asha", "grace_epochs": GRACE_EPOCHS, "reduction_factor": 3}
+    write_space(checkout / "space.yaml", tiny_space(fixed=fixed, scheduler=scheduler))
+    write_labels_csv(lab.shared / "data", images=600, size=64)
+
+
+def bring_up(proof: Proof) -> None:
+    proof.client("sh deploy/install.sh")
+    proof.say("the client has the project")
+    proof.client(f"tuner check --cluster {CLUSTER}")
+    proof.client(f"RAY_UP_enable_autoscaler_v2=0 ray up -y --no-config-cache {CLUSTER}")
+    proof.say("`ray up` has returned")
+    proof.wait("head, w1 and w2 are nodes", lambda: proof.nodes() == sorted(NODES), every=1)
+
+
+def lose_a_host(proof: Proof) -> None:
+    """Have a worker host's power cut while it trains, and give it back."""
+    options = f"--name {NAME} --data /mnt/shared/data/labels.csv --trials {TRIALS} --split 75/25 --top 1"
+    proof.client(f"tuner submit space.yaml --cluster {CLUSTER} {options}")
+    proof.say("`tuner submit` has returned")
+
+    def at_work() -> Event | None:
+        reached = (event for event in proof.events("epoch") if event["node"] == KILLED)
+        return next((event for event in reached if event["epoch"] >= KILLED_AFTER_EPOCHS), None)
+
+    trial = proof.wait(f"a trial on {KILLED} has come to epoch {KILLED_AFTER_EPOCHS}", at_work)["trial"]
+    used = sorted({event["node"] for event in proof.events("epoch")})
+    proof.lab.switch_off(KILLED)
+    told = max(event["epoch"] for event in proof.events("epoch") if event["trial"] == trial)
+    proof.say(f"{KILLED} is switched off; {trial} was at epoch {told:g}; trials were on {', '.join(used)}")
+
+    def goes_on() -> Event | None:
+        later = (event for event in proof.events("epoch") if event["trial"] == trial and event["node"] != KILLED)
+        return next(later, None)
+
+    proof.wait(f"{trial} has been taken up", lambda: [e for e in proof.events("trial_resumed") if e["trial"] == trial])
+    again = proof.wait(f"{trial} goes on elsewhere", goes_on)
+    proof.say(f"its next epoch, {again['epoch']:g}, came from {again['node']}")
+    proof.lab.switch_on(KILLED)
+    proof.say(f"{KILLED} is switched on")
+    proof.wait("Ray is on it again, by itself", lambda: proof.nodes() == sorted(NODES), every=2)
+
+
+def use_verbs(proof: Proof) -> None:
+    """Look at the search, stop it and go on with it, from the client."""
+    listed = proof.client(f"tuner ls --cluster {CLUSTER}")
+    assert NAME in listed, listed
+    proof.say("`tuner ls` names it")
+    logs = proof.client(f"tuner logs {NAME} --cluster {CLUSTER}")
+    assert "t0001" in logs, logs
+    proof.say("`tuner logs` has its lines")
+    proof.client(f"tuner stop {NAME} --cluster {CLUSTER}")
+    assert proof.record().status == "stopped"
+    proof.say("`tuner stop` has stopped it")
+    proof.client(f"tuner resume {NAME} --cluster {CLUSTER}")
+    proof.say("`tuner resume` has returned")
+    proof.wait("the search is complete", lambda: proof.record().status == "complete", 300)
+
+
+def inspect(proof: Proof) -> None:
+    """Assert that nothing was lost, and nothing told twice."""
+    record = proof.record()
+    statuses = Counter(trial.status for trial in record.trials)
+    assert sum(statuses.values()) == TRIALS, statuses
+    assert set(statuses) <= {"complete", "pruned"}, statuses
+    epochs = Counter((event["trial"], event["epoch"]) for event in proof.events("epoch"))
+    assert set(epochs.values()) == {1}, epochs
+    nodes = Counter(event["node"] for event in proof.events("epoch"))
+    assert set(nodes) == set(NODES), nodes
+    told = ", ".join(f"{count} on {node}" for node, count in sorted(nodes.items()))
+    proof.say(f"{TRIALS} trials: {', '.join(f'{n} {status}' for status, n in statuses.items())}; epochs: {told}")
+
+
+def take_down(proof: Proof) -> None:
+    proof.client(f"ray down -y {CLUSTER}")
+    proof.say("`ray down` has returned")
+
+    def raylets() -> list[str]:
+        return [host for host in NODES if proof.lab.run(host, "pgrep", "-x", "raylet", check=False).stdout.strip()]
+
+    proof.wait("no host runs Ray any more (workers leave a minute after their head)", lambda: not raylets(), 120, 2)
+
+
+STEPS = (prepare, bring_up, lose_a_host, use_verbs, inspect, take_down)
+
+
+@contextmanager
+def proven(folder: Path, prefix: str, venv: Path, show: Sequence[Path] = (), *, keep: bool = False) -> Iterator[Proof]:
+    """A lab in which all has been done. Raises AssertionError, CalledProcessError, TimeoutError."""
+    lab = Lab(folder, prefix, venv)
+    try:
+        lab.build(show=show)
+        proof = Proof(lab)
+        proof.say(f"{len(lab.hosts)} hosts are up")
+        for step in STEPS:
+            step(proof)
+        yield proof
+    finally:
+        if not keep:
+            lab.destroy()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    options.add_argument("--venv", type=Path, required=True, help="an environment with all that the project needs")
+    options.add_argument("--folder", type=Path, default=Path("/tmp/netlab-proof"))
+    options.add_argument("--out", type=Path, help="also write the table to this file")
+    options.add_argument("--keep", action="store_true", help="leave the hosts running")
+    given = options.parse_args()
+    if reason := why_not():
+        sys.exit(reason)
+    with proven(given.folder, "proof", given.venv.absolute(), keep=given.keep) as proof:
+        rows = "".join(f"| {seconds:.0f} | {what} |\n" for seconds, what in proof.happened)
+        table = f"| after s | what |\n|---|---|\n{rows}"
+        print(table)
+        if given.out:
+            given.out.write_text(table)
+
+
+if __name__ == "__main__":
+    main()
