@@ -26,12 +26,19 @@ from small_searches import RunningSearch, start_search
 from trainable.checkpoint import load_checkpoint
 
 NAME = "several"
+TRIALS = 4
 KILLED_AFTER = 5
 """epochs of the first trial"""
-QUICK_TO_NOTICE = {
-    "health_check_initial_delay_ms": 0,
-    "health_check_period_ms": 500,
-    "health_check_failure_threshold": 4,
+HEAD = {
+    "num_cpus": 1,
+    "include_dashboard": False,
+    "_system_config": {
+        "health_check_initial_delay_ms": 0,  # a dead node is noticed in 2 s
+        "health_check_period_ms": 500,
+        "health_check_failure_threshold": 4,
+        "num_prestart_python_workers": 0,
+        "prestart_worker_first_driver": False,
+    },
 }
 LIMIT_SECONDS = 240
 
@@ -81,7 +88,7 @@ def main() -> None:
     outside, place = sys.argv[1], Path(sys.argv[2])
     if str(Path("/proc/self/ns/pid").readlink()) == outside:
         sys.exit("not in a process namespace of its own")
-    nodes = Nodes(Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": QUICK_TO_NOTICE}))
+    nodes = Nodes(Cluster(initialize_head=True, head_node_args=HEAD))
     nodes.know("head", nodes.cluster.head_node)
     with_gpus = {name: nodes.add(name, num_gpus=1) for name in ("first", "second")}
     os.environ["THAW_CACHE"] = str(place / "cache")
@@ -90,7 +97,7 @@ def main() -> None:
         place / "data" / "labels.csv",
         place / "results",
         NAME,
-        *("--plugin", place / "plugin.py", "--trials", 6, "--split", "75/25", "--top", 1),
+        *("--plugin", place / "plugin.py", "--trials", TRIALS, "--split", "75/25", "--top", 1),
         RAY_ADDRESS=nodes.cluster.address,
     )
     nodes.look_until(lambda: search.process.poll() is not None or has_reported(search, KILLED_AFTER))
