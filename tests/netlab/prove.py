@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from typing import Any
 from lab import Lab, why_not
 from ruamel.yaml import YAML
 
+from trainable.checkpoint import load_checkpoint
 from tuner.records import SearchRecord
 from tuner.replay import replay
 from tuner.store import Event, Store
@@ -34,12 +36,19 @@ from small_searches import tiny_space, write_labels_csv, write_space  # noqa: E4
 PROJECT = "/root/thaw"
 """the checkout on the client"""
 CLUSTER = "deploy/lab.yaml"
-NAME = "proof"
+NAME, ON_S3 = "proof", "on-s3"
+BUCKET, S3_PORT = "thaw", 5555
+S3 = {
+    "AWS_ENDPOINT_URL": f"http://head:{S3_PORT}",
+    "AWS_ACCESS_KEY_ID": "any",
+    "AWS_SECRET_ACCESS_KEY": "any",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 WORKERS = ("w1", "w2")
 NODES = ("head", *WORKERS)
-TRIALS, EPOCHS, GRACE_EPOCHS = 8, 24, 4
-KILLED = "w2"
-KILLED_AFTER_EPOCHS = 6
+TRIALS, EPOCHS, GRACE_EPOCHS = 8, 16, 3
 FOLDERS = ("deploy", "trainable", "search_spaces", "tuner")
 FILES = ("pyproject.toml", "requirements.lock", "README.md", "LICENSE")
 
@@ -111,10 +120,13 @@ def prepare(proof: Proof) -> None:
     for name in NODES:  # what a host gives, as the file's comment says
         with (lab.disk(name) / "root" / ".bashrc").open("a") as file:
             file.write("""export RAY_OVERRIDE_RESOURCES='{"CPU": 1}'\n""")
+    for name in lab.hosts:
+        with (lab.disk(name) / "root" / ".bashrc").open("a") as file:
+            file.writelines(f"export {variable}={value}\n" for variable, value in S3.items())
     fixed = {**tiny_space()["fixed"], "image_size": 64, "epochs": EPOCHS, "batch_size": 16}
     scheduler = {"kind": "asha", "grace_epochs": GRACE_EPOCHS, "reduction_factor": 3}
     write_space(checkout / "space.yaml", tiny_space(fixed=fixed, scheduler=scheduler))
-    write_labels_csv(lab.shared / "data", images=600, size=64)
+    write_labels_csv(lab.shared / "data", images=400, size=64)
 
 
 def bring_up(proof: Proof) -> None:
@@ -126,31 +138,40 @@ def bring_up(proof: Proof) -> None:
     proof.wait("head, w1 and w2 are nodes", lambda: proof.nodes() == sorted(NODES), every=1)
 
 
-def lose_a_host(proof: Proof) -> None:
-    """Have a worker host's power cut while it trains, and give it back."""
+def submit(proof: Proof) -> None:
     options = f"--name {NAME} --data /mnt/shared/data/labels.csv --trials {TRIALS} --split 75/25 --top 1"
     proof.client(f"tuner submit space.yaml --cluster {CLUSTER} {options}")
     proof.say("`tuner submit` has returned")
 
-    def at_work() -> Event | None:
-        reached = (event for event in proof.events("epoch") if event["node"] == KILLED)
-        return next((event for event in reached if event["epoch"] >= KILLED_AFTER_EPOCHS), None)
 
-    trial = proof.wait(f"a trial on {KILLED} has come to epoch {KILLED_AFTER_EPOCHS}", at_work)["trial"]
-    used = sorted({event["node"] for event in proof.events("epoch")})
-    proof.lab.switch_off(KILLED)
-    told = max(event["epoch"] for event in proof.events("epoch") if event["trial"] == trial)
-    proof.say(f"{KILLED} is switched off; {trial} was at epoch {told:g}; trials were on {', '.join(used)}")
+def lose_a_host(proof: Proof) -> None:
+    """Have a worker host's power cut while it trains, and give it back."""
+
+    def at_work() -> Event | None:
+        reached = (event for event in proof.events("epoch") if event["epoch"] > GRACE_EPOCHS)
+        return next((event for event in reached if event["node"] in WORKERS), None)
+
+    found = proof.wait("a trial on a worker host has come beyond the first rung", at_work)
+    trial, lost = found["trial"], found["node"]
+    proof.lab.switch_off(lost)
+    epochs = proof.events("epoch")
+    told = max(event["epoch"] for event in epochs if event["trial"] == trial)
+    saved = load_checkpoint(proof.store.last_checkpoint(trial))["epoch"]
+    proof.say(f"{lost} is switched off; {trial} there was at epoch {told:g}, saved {saved:g}")
+
+    def resumed() -> Event | None:
+        return next((event for event in proof.events("trial_resumed") if event["trial"] == trial), None)
 
     def goes_on() -> Event | None:
-        later = (event for event in proof.events("epoch") if event["trial"] == trial and event["node"] != KILLED)
+        later = (event for event in proof.events("epoch") if event["trial"] == trial and event["node"] != lost)
         return next(later, None)
 
-    proof.wait(f"{trial} has been taken up", lambda: [e for e in proof.events("trial_resumed") if e["trial"] == trial])
+    reason = proof.wait(f"{trial} is to go on", resumed)["reason"]
+    proof.say(f"since {reason}")
     again = proof.wait(f"{trial} goes on elsewhere", goes_on)
-    proof.say(f"its next epoch, {again['epoch']:g}, came from {again['node']}")
-    proof.lab.switch_on(KILLED)
-    proof.say(f"{KILLED} is switched on")
+    proof.say(f"on {again['node']}, with epoch {again['epoch']:g}")
+    proof.lab.switch_on(lost)
+    proof.say(f"{lost} is switched on")
     proof.wait("Ray is on it again, by itself", lambda: proof.nodes() == sorted(NODES), every=2)
 
 
@@ -194,7 +215,27 @@ def take_down(proof: Proof) -> None:
     proof.wait("no host runs Ray any more (workers leave a minute after their head)", lambda: not raylets(), 120, 2)
 
 
-STEPS = (prepare, bring_up, lose_a_host, use_verbs, inspect, take_down)
+def search_on_s3(proof: Proof) -> None:
+    """Search again, with results in a bucket that a host serves and all others reach by its name."""
+    served = proof.lab.command("head", "moto_server", "-H", "0.0.0.0", "-p", str(S3_PORT))
+    with (proof.lab.folder / "moto.log").open("wb") as log:
+        subprocess.Popen(served, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    making = f"python -c \"import boto3; boto3.client('s3').create_bucket(Bucket='{BUCKET}')\""
+    proof.wait("a host serves S3", lambda: "rror" not in proof.client(making, check=False), 60)
+    where = f"--results s3://{BUCKET}/results"
+    options = f"--name {ON_S3} --data /mnt/shared/data/labels.csv --trials 3 --split 75/25 --top 1 {where}"
+    proof.client(f"tuner submit space.yaml --cluster {CLUSTER} {options}")
+
+    def ended() -> bool:
+        told = proof.client(f"tuner show {ON_S3} --json {where}", check=False)
+        return '"status": "complete"' in told
+
+    proof.wait("a search with its results on S3 is complete, as the client sees it", ended, 300, 3)
+    table = proof.client(f"tuner leaderboard {ON_S3} {where}")
+    assert "t0001" in table, table
+
+
+STEPS = (prepare, bring_up, submit, lose_a_host, use_verbs, inspect, search_on_s3, take_down)
 
 
 @contextmanager
