@@ -1,10 +1,6 @@
 """Trials on a Ray cluster of two nodes, on one of which everything fails. All on this machine.
 
-    bad_node.py OUTSIDE PLACE
-
-Run in a process namespace of its own, since Ray's test cluster ends Ray processes by name: OUTSIDE is the caller's one,
-as /proc/self/ns/pid tells it. PLACE takes the search `bad` and `bad.json`: the notes, and each trial with the node of
-its tries.
+Its place takes the search `bad` and `bad.json`: the notes, and each trial with the node of its tries.
 """
 
 from __future__ import annotations
@@ -15,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from apart import place_apart
 from ray.cluster_utils import Cluster
 from small_trials import small_config
 
@@ -93,6 +90,4 @@ def main(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    if str(Path("/proc/self/ns/pid").readlink()) == sys.argv[1]:
-        sys.exit("not in a process namespace of its own")
-    main(Path(sys.argv[2]))
+    main(place_apart())

@@ -1,25 +1,20 @@
 """A search on a Ray cluster of several nodes, of which one dies and another one joins. All on this machine.
 
-    several_nodes.py OUTSIDE PLACE
-
-Run in a process namespace of its own, since Ray's test cluster ends Ray processes by name: OUTSIDE is the caller's one,
-as /proc/self/ns/pid tells it. PLACE holds the search's space.yaml, plugin.py and data; its results come there, and
-`seen.json`.
+Its place holds the search's space.yaml, plugin.py and data; its results come there, and `seen.json`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psutil
+from apart import place_apart
 from ray.cluster_utils import Cluster
 from small_searches import RunningSearch, start_search
 
@@ -36,7 +31,6 @@ HEAD = {
         "health_check_initial_delay_ms": 0,  # a dead node is noticed in 2 s
         "health_check_period_ms": 500,
         "health_check_failure_threshold": 4,
-        "num_prestart_python_workers": 0,
         "prestart_worker_first_driver": False,
     },
 }
@@ -51,7 +45,7 @@ class Nodes:
     raylets: dict[int, str] = field(default_factory=dict)
     """process number -> name of the node"""
     workers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """name of a node -> process numbers"""
+    """name of a node -> process numbers, in the order in which nodes came to have some"""
 
     def add(self, name: str, **resources: int) -> Any:
         node = self.cluster.add_node(num_cpus=1, **resources)
@@ -61,14 +55,11 @@ class Nodes:
     def know(self, name: str, node: Any) -> None:
         self.raylets[node.all_processes["raylet"][0].process.pid] = name
 
-    def look(self) -> list[str]:
-        """The nodes that trials run on now."""
-        now = []
+    def look(self) -> None:
+        """Take in which nodes trials run on now."""
         for process in psutil.process_iter(["cmdline", "ppid"]):
             if " ".join(process.info["cmdline"] or ()).startswith("ray::TrialActor"):
-                now.append(self.raylets.get(process.info["ppid"], "unknown"))
-                self.workers[now[-1]].add(process.pid)
-        return now
+                self.workers[self.raylets.get(process.info["ppid"], "unknown")].add(process.pid)
 
     def look_until(self, done: Callable[[], bool]) -> None:
         """Raises TimeoutError."""
@@ -85,9 +76,7 @@ def has_reported(search: RunningSearch, epoch: int) -> bool:
 
 
 def main() -> None:
-    outside, place = sys.argv[1], Path(sys.argv[2])
-    if str(Path("/proc/self/ns/pid").readlink()) == outside:
-        sys.exit("not in a process namespace of its own")
+    place = place_apart()
     nodes = Nodes(Cluster(initialize_head=True, head_node_args=HEAD))
     nodes.know("head", nodes.cluster.head_node)
     with_gpus = {name: nodes.add(name, num_gpus=1) for name in ("first", "second")}
@@ -101,7 +90,7 @@ def main() -> None:
         RAY_ADDRESS=nodes.cluster.address,
     )
     nodes.look_until(lambda: search.process.poll() is not None or has_reported(search, KILLED_AFTER))
-    (killed,) = nodes.look()
+    killed = next(iter(nodes.workers))  # the first worker has the first trial
     nodes.cluster.remove_node(with_gpus[killed], allow_graceful=False)
     saved = float(load_checkpoint(search.folder / "checkpoints" / "t0001" / "last.pt")["epoch"])
     nodes.add("third", num_gpus=1)

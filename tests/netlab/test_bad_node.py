@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from apart import run_apart
 from bad_node import TRIALS
-from small_searches import ROOT
-from test_several_nodes import IN_IT, apart
 
 from tuner.ray_backend.nodes import FAILURES
 from tuner.replay import replay
@@ -21,18 +17,7 @@ pytestmark = pytest.mark.real
 
 
 def test_a_node_on_which_all_fails_gets_no_more_trials_and_its_trials_are_tried_elsewhere(tmp_path: Path) -> None:
-    command = apart()
-    (tmp_path / "ray").mkdir()
-    Path("/tmp/ray").mkdir(exist_ok=True)
-    outside = str(Path("/proc/self/ns/pid").readlink())
-    script = [sys.executable, str(Path(__file__).with_name("bad_node.py")), outside, str(tmp_path)]
-    ran = subprocess.run(
-        [*command, "bash", "-c", IN_IT, "bash", str(tmp_path / "ray"), *script],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run_apart(Path(__file__).with_name("bad_node.py"), tmp_path)
     told = json.loads((tmp_path / "bad.json").read_text())
     (note,) = told["notes"]
     assert "is set aside: 3 failures in a row (" in note

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apart import run_apart
 from several_nodes import KILLED_AFTER, NAME, TRIALS
-from small_searches import ROOT, tiny_space, write_labels_csv, write_space
+from small_searches import tiny_space, write_labels_csv, write_space
 
 from tuner.records import SearchRecord
 from tuner.replay import replay
@@ -21,10 +18,6 @@ from tuner.store import Store
 
 pytestmark = pytest.mark.real
 
-APART = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "--mount-proc"]
-AS_ROOT = ["--user", "--map-root-user"]
-IN_IT = 'ip link set lo up && mount -t tmpfs tmpfs /dev/shm && mount --bind "$1" /tmp/ray; shift; "$@"; exit $?'
-"""$1 takes Ray's files; as a command of bash's, what follows is not PID 1, which must take in orphans"""
 EPOCHS, GRACE_EPOCHS = 12, 4
 PLUGIN = '''
 import time
@@ -55,37 +48,16 @@ register_loss(Counted)
 '''
 
 
-def apart() -> list[str]:
-    """The command that runs another in namespaces of its own; skips the test where that is not allowed."""
-    if missing := [tool for tool in ("unshare", "ip", "mount") if not shutil.which(tool)]:
-        pytest.skip(f"needs {', '.join(missing)} (util-linux, iproute2)")
-    command = [*APART, *([] if os.geteuid() == 0 else AS_ROOT)]
-    tried = subprocess.run([*command, "true"], capture_output=True, text=True)
-    if tried.returncode:
-        pytest.skip(f"namespaces are not allowed here: {tried.stderr.strip()}")
-    return command
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the search has run."""
-    command, place = apart(), tmp_path_factory.mktemp("nodes")
+    place = tmp_path_factory.mktemp("nodes")
     write_labels_csv(place / "data")
     (place / "plugin.py").write_text(PLUGIN.format(steps=str(place / "steps")))
     fixed = {**tiny_space()["fixed"], "epochs": EPOCHS, "batch_size": 64, "loss.kind": "counted"}
     scheduler = {"kind": "asha", "grace_epochs": GRACE_EPOCHS, "reduction_factor": 3}
     write_space(place / "space.yaml", tiny_space(fixed=fixed, scheduler=scheduler))
-    (place / "ray").mkdir()
-    Path("/tmp/ray").mkdir(exist_ok=True)
-    outside = str(Path("/proc/self/ns/pid").readlink())
-    script = [sys.executable, str(Path(__file__).with_name("several_nodes.py")), outside, str(place)]
-    ran = subprocess.run(
-        [*command, "bash", "-c", IN_IT, "bash", str(place / "ray"), *script],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run_apart(Path(__file__).with_name("several_nodes.py"), place)
     return place
 
 
