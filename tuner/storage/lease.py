@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.storage.objects import Found, Objects, StorageError
-from tuner.tolerant import integer, text
+from tuner.tolerant import integer, mapping, text
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 30.0
@@ -55,12 +55,11 @@ def holder_of(objects: Objects) -> Holder | None:
         if number is None:
             return None
         try:
-            told = json.loads(objects.get(_name(number)))
+            told = mapping(json.loads(objects.get(_name(number))))
         except FileNotFoundError:  # taken over since
             continue
         except ValueError:
             told = {}
-        told = told if isinstance(told, Mapping) else {}
         silent = now - found[_name(number)].modified
         is_alive = not told.get("given_back") and silent < STALE_SECONDS and not _is_dead_here(told)
         process = f"process {integer(told.get('process')) or '?'} on {text(told.get('host')) or '?'}"
@@ -92,7 +91,8 @@ class Lease:
         if not won or _highest(found) != self._number:
             if won:  # others came and went since the holder was read
                 self._objects.remove([_name(self._number)])
-            return holder_of(self._objects)
+            unknown = Holder(self._number, "another process", is_alive=True, silent_seconds=0)
+            return holder_of(self._objects) or unknown
         self._objects.remove(name for name in found if name not in (_name(self._number), _CLOCK))
         self._thread.start()
         return None

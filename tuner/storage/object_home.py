@@ -28,8 +28,16 @@ from tuner.storage.segments import BEGINNING, SegmentedLog, merge, pull_log
 PATIENCE_SECONDS = 120.0
 """for which a search waits for a store that does not answer"""
 REFRESHED = (
-    *("search.yaml", "splits.csv", "splits", "plugins", "tracking"),
-    *("best.yaml", "top", "leaderboard.md", "leaderboard.csv", "conclusions.md"),
+    "search.yaml",
+    "splits.csv",
+    "splits",
+    "plugins",
+    "tracking",
+    "best.yaml",
+    "top",
+    "leaderboard.md",
+    "leaderboard.csv",
+    "conclusions.md",
 )
 """what `refresh` brings: files and folders that commands read beside the log"""
 NOT_PUBLISHED = (EVENTS_LOG, NOTES_LOG, "lock", "control", "ray", "checkpoints", "predictions", "journal.md")
