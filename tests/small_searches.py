@@ -108,6 +108,12 @@ class RunningSearch:
         self.watch()
         return [process for process in self.started.values() if _name(process).startswith("ray::TrialActor")]
 
+    def raylet(self) -> psutil.Process:
+        """The process of its own Ray's node."""
+        self.watch()
+        (found,) = [process for process in self.started.values() if _name(process).split(" ")[0].endswith("/raylet")]
+        return found
+
     def left_over(self, seconds: float = 10) -> list[str]:
         """Its processes, and others that are named after its folder or its Ray session, that outlive it."""
         until = time.monotonic() + seconds

@@ -70,8 +70,7 @@ def test_a_search_whose_node_of_ray_is_gone_ends_in_order(tmp_path: Path) -> Non
     fixed = {**tiny_space()["fixed"], "epochs": 2000}
     search = started(tmp_path, tiny_space(fixed=fixed), "--trials", 4, "--workers", 1)
     search.wait_for(lambda event: event["kind"] == "epoch")
-    (raylet,) = [process for process in search.started.values() if process.name() == "raylet"]
-    raylet.kill()
+    search.raylet().kill()
     ran = search.finish()
     reason = "Ray's node process (raylet) on this machine is gone"
     assert ran.code == 1
