@@ -249,6 +249,16 @@ def test_a_node_on_which_all_fails_is_avoided_and_its_trials_are_tried_again(
     assert asked["resources"]["avoid"] == ["here"]
 
 
+def test_a_node_that_lacks_something_is_avoided_at_once(
+    driver: Any, reporter: _Reporter, placement: Placement, notes: list[str]
+) -> None:
+    unfit = {"node": "here", "reason": "it has no data"}
+    reporter.on_trial_complete(None, tune_trial(), {"unfit_node": json.dumps(unfit), "done": True})
+    assert driver.told == [("put_back", "t0001", "its node is set aside: it has no data")]
+    assert notes == ["node 10.0.0.here is set aside: it has no data"]
+    assert list(placement.aside) == ["here"]
+
+
 def test_a_trial_that_ends_well_speaks_for_its_node(reporter: _Reporter, notes: list[str]) -> None:
     for trial in ("t0002", "t0003"):
         reporter.on_trial_complete(None, tune_trial(trial), failed("no disk"))
