@@ -22,7 +22,7 @@ def test_a_node_on_which_all_fails_gets_no_more_trials_and_its_trials_are_tried_
     (note,) = told["notes"]
     assert "is set aside: 3 failures in a row (" in note
     failed = [trial for trial, node in told["tries"] if node == "bad"]
-    assert len(failed) == FAILURES
+    assert FAILURES <= len(failed) <= FAILURES + 1  # one may have been on its way there
     ended = sorted(trial for trial, node in told["tries"] if node == "good")
     assert ended == [f"t{number:04}" for number in range(2, TRIALS + 2)]
     store = Store(tmp_path / "bad")

@@ -39,6 +39,8 @@ class Placement:
 
     def failed(self, node: str | None, trial: str, reason: str) -> tuple[str, ...]:
         """Take in that a trial failed or died there; returns those that may have failed through no fault of theirs."""
+        if node in self.aside:  # it was on its way there before
+            return (trial,)
         found = node and self._failures.failed(node, trial, reason, self._usable)
         return self._do_without(found) if found else ()
 

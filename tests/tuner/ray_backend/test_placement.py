@@ -27,6 +27,8 @@ def test_a_search_with_no_node_left_fails() -> None:
     placement.set_aside(HERE.id, "it has no data")
     assert notes == ["node here is set aside: it has no data"]
     assert not interrupted.is_set()
+    assert placement.failed(HERE.id, "t0003", "no data") == ("t0003",)
+    assert len(notes) == 1
     placement.succeeded(None)
     assert placement.failed(None, "t0001", "its actor is unknown") == ()
     placement.set_aside(THERE.id, "it has no data")
