@@ -17,7 +17,8 @@ else
     path='export PATH=$HOME/thaw-venv/bin:$PATH'
 fi
 
-echo "$path RAY_USAGE_STATS_ENABLED=0" >> ~/thaw.env
+# Ray would ask for a token on a head where somebody once started Ray by hand, and no other node would have it.
+echo "$path RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=\${RAY_AUTH_MODE:-disabled}" >> ~/thaw.env
 for file in ~/.bashrc ~/.profile; do
     grep -qs thaw.env "$file" || echo '. ~/thaw.env' >> "$file"
 done

@@ -41,5 +41,7 @@ def test_a_host_that_has_the_packages_needs_no_internet(tmp_path: Path) -> None:
     module = 'python3 -c "import tuner as found; print(found.__file__)"'
     where = shell(f'. ~/.bashrc && echo "$THAW_RESULTS" && command -v tuner && {module}')
     assert where.split() == ["/mnt/x", f"{tmp_path}/thaw-site/bin/tuner", f"{tmp_path}/thaw-site/tuner/__init__.py"]
+    assert shell('. ~/thaw.env && echo "$RAY_AUTH_MODE"') == "disabled\n"
+    assert shell('RAY_AUTH_MODE=token; . ~/thaw.env && echo "$RAY_AUTH_MODE"') == "token\n"
     assert shell(". ~/.profile && tuner spaces").startswith("space")
     assert (tmp_path / ".bashrc").read_text().count("thaw.env") == 1
