@@ -141,7 +141,7 @@ class ObjectHome:
         with self._alone():
             self._settle()
         names = self._names(paths)
-        found = {name: object for one in names for name, object in self._patient.listed(one).items()}
+        found = {name: there for one in names for name, there in self._patient.listed(one).items()}
         self._copies.pull(names, found)
 
     def push(self, *paths: Path) -> None:
