@@ -18,7 +18,7 @@ from trainable.config import TrialConfig
 from trainable.data.batches import Indices
 from trainable.data.cache import cache_folder
 from trainable.devices import to_device
-from trainable.errors import DivergedError
+from trainable.errors import DivergedError, UserError
 from trainable.freezing import CHUNK_IMAGES, blocks_to_freeze, parameter_groups
 from trainable.losses import unweighted_loss
 from trainable.mixing import mix_batch
@@ -280,6 +280,8 @@ class Learner:
         self._scaler.load_state_dict(state.get("scaler", {}))
 
     def _load_model(self, state: dict[str, Any]) -> None:
+        if self._weights and state["weights_sha256"] not in (None, self._weights.sha256):
+            raise UserError(f"{self._weights.path}: not the weights that this trial began with; put the same back")
         self.classifier.untouched = state["first_trained_block"]
         self.classifier.load_state_dict(state["model"], strict=False)
         self.compute = Compute.model_validate(state.get("compute", {}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.space import Limits
 from trainable.config import TrialConfig, parse_config
@@ -18,7 +18,7 @@ from tuner.ray_backend.halving.protocol import NoHalving
 from tuner.ray_backend.left import GOES_ON
 from tuner.ray_backend.proposals import GoesOn, ListedTrials, Proposal
 from tuner.ray_backend.scoring import Scoring
-from tuner.records import COMPUTED_REFERENCES, SearchRecord
+from tuner.records import COMPUTED_REFERENCES, SearchRecord, TrialRecord
 from tuner.replay import replay
 from tuner.reruns import plan_reruns, write_rerun_splits
 from tuner.store import Store
@@ -82,16 +82,12 @@ class SearchPhases:
         search = replay(self._store.events())
         audited = audited_trials(search)
         drawn = draw_halted(search, config.audit - len(audited), config.seed)
-        reasons = {trial.id: (GOES_ON, trial.audited_at) for trial in audited if trial.unfinished}
-        reasons |= {trial.id: ("drawn for the audit", trial.halted_at) for trial in drawn}
+        reasons: dict[str, dict[str, Any]] = {}
+        reasons |= {trial.id: {"audit": trial.audited_at} for trial in audited if trial.unfinished}
+        reasons |= {trial.id: {"audit": trial.halted_at, "reason": "drawn for the audit"} for trial in drawn}
         yield self._listed(
             [
-                Proposal(
-                    trial.id,
-                    parse_config(trial.config),
-                    self._assignment,
-                    goes_on=GoesOn(trial.epochs_run, dict(zip(("reason", "audit"), reasons[trial.id], strict=True))),
-                )
+                _going_on(trial, self._assignment, **reasons[trial.id])
                 for trial in (*audited, *drawn)
                 if trial.id in reasons
             ]
@@ -100,17 +96,15 @@ class SearchPhases:
     def _children(self) -> Iterator[Driver]:
         """Finished trials that are trained on, as extensions asked for."""
         search = replay(self._store.events())
-        begun = {trial.id: trial.epochs_run for trial in search.trials if trial.parent}
+        begun = {trial.id: trial for trial in search.trials if trial.parent}
         numbers = itertools.count(len(search.trials) + len(search.reruns))
         proposals = []
         for child in plan_children(search):
             if child.id in begun:
-                goes_on = GoesOn(begun[child.id], {"reason": GOES_ON})
-                proposals.append(
-                    Proposal(child.id, child.config, self._assignment, goes_on=goes_on, lineage=child.lineage)
-                )
+                proposals.append(replace(_going_on(begun[child.id], self._assignment), lineage=child.lineage))
                 continue
-            if not self._store.fetch(self._store.last_checkpoint(child.parent)).exists():
+            last = self._store.last_checkpoint(child.parent)
+            if last not in self._store.home.paths(last.parent):
                 text = f"the state in which {child.parent} ended is gone: it is trained again from the beginning"
                 self._store.append("note", child.id, text=text)
             facts = {"number": next(numbers), "parent": child.parent}
@@ -127,14 +121,13 @@ class SearchPhases:
             return
         write_rerun_splits(self._store.folder, planned, proved.data.rows, proved.data.labels, wanted)
         self._store.home.push(self._store.folder / "splits")
-        begun = {again.id: again.epochs_run for again in search.reruns}
+        begun = {again.id: again for again in search.reruns}
         numbers = itertools.count(len(search.trials) + len(search.reruns))
         proposals = []
         for again in planned:
             of_split = replace(assignment, splits=again.splits, data_seed=again.rerun.data_seed)
             if again.id in begun:
-                goes_on = GoesOn(begun[again.id], {"reason": GOES_ON})
-                proposals.append(Proposal(again.id, again.config, of_split, goes_on=goes_on, lineage=again.lineage))
+                proposals.append(replace(_going_on(begun[again.id], of_split), lineage=again.lineage))
             else:
                 facts = {"number": next(numbers), "rerun": asdict(again.rerun)}
                 proposals.append(Proposal(again.id, again.config, of_split, facts, lineage=again.lineage))
@@ -168,6 +161,12 @@ class SearchPhases:
             allowance=self._allowance,
             weights_sha256=self._proved.weights_sha256,
         )
+
+
+def _going_on(trial: TrialRecord, assignment: Assignment, reason: str = GOES_ON, **facts: Any) -> Proposal:
+    """A trial that has begun, as it was last trained: want of memory may have changed its config."""
+    goes_on = GoesOn(trial.epochs_run, {"reason": reason, **facts})
+    return Proposal(trial.id, parse_config(trial.config), assignment, goes_on=goes_on)
 
 
 def _models_to_measure(search: SearchRecord) -> Iterable[TrialConfig]:

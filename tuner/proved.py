@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from tuner.given_reference import parse_references
 from tuner.limits import Feasible, prove_limits
 from tuner.plugins import plugin_hashes
 from tuner.preparation import PreparedData
-from tuner.provenance import git_commit, versions
-from tuner.proving import prove_all
+from tuner.provenance import code_sha256, git_commit, versions
+from tuner.proving import prove_all, provide_weights
 from tuner.records import Reference
 from tuner.reruns import prove_reruns
 from tuner.sharing import shared_depths
@@ -67,8 +68,14 @@ def prove_search(config: SearchConfig) -> ProvedSearch:
     return prove(config, config.space)
 
 
-def prove(config: SearchConfig, space: str | Space) -> ProvedSearch:
+def prove(
+    config: SearchConfig, space: str | Space, *, also: Collection[str] = (), warm: WarmStart | None = None
+) -> ProvedSearch:
     """Find every mistake in space, data and options; nothing is written but decoded images and measurements.
+
+    Args:
+        also: pretrained backbones beside those of the space
+        warm: what the search begins with, where that is known already
 
     Raises:
         UserError: the mistakes.
@@ -82,8 +89,7 @@ def prove(config: SearchConfig, space: str | Space) -> ProvedSearch:
         raise UserError(f"--audit {config.audit}: the space has scheduler: none, under which no trial is halted")
     prove_reruns(config.reruns, found.data.rows, found.data.labels, found.reading.data_seed)
     feasible = prove_limits(found.space, len(found.data.labels), config.resources.threads_per_trial)
-    warm = WarmStart()
-    if config.warm_start is not None:
+    if warm is None and config.warm_start is not None:
         warm = warm_start(
             found.space,
             config.warm_start,
@@ -97,10 +103,10 @@ def prove(config: SearchConfig, space: str | Space) -> ProvedSearch:
         found.space,
         found.objective,
         found.data,
-        found.weights,
+        found.weights | provide_weights(tuple(also), download=not config.offline),
         references,
         feasible,
-        warm,
+        warm or WarmStart(),
         found.overrides,
     )
 
@@ -124,6 +130,8 @@ def resolved_yaml(proved: ProvedSearch) -> str:
             "weights": {name: {"file": str(w.path), "sha256": w.sha256} for name, w in proved.weights.items()},
             "versions": versions(),
             "git": git_commit(),
+            "code": code_sha256(),
+            "warm": [{"origin": trial.origin, "params": dict(trial.params)} for trial in proved.warm.trials],
             "space": proved.space.source,
         }
     )

@@ -295,6 +295,8 @@ class SearchRecord:
     """trials asked for"""
     extensions: tuple[str, ...] = ()
     """what was asked for beyond what it was begun with, in words"""
+    resolved: str = ""
+    """what was decided when it last went on, as search.yaml; empty: as that file says"""
     continuations: tuple[Continuation, ...] = ()
     """finished trials for which more epochs were asked for; they are in `budget`"""
     labels: tuple[str, ...] = ()

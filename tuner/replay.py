@@ -122,6 +122,7 @@ class Replay:
         self._started: Mapping[str, Any] = {}
         self._budget: int | None = None
         self._extensions: list[str] = []
+        self._resolved = self._data_hash = ""
         self._continuations: list[Continuation] = []
         self._status = "running"
         self._reason = ""
@@ -147,12 +148,15 @@ class Replay:
             self._add_to_trial(trial, event)
         elif kind == "search_started":
             self._started, self._status = event, "running"
+            self._data_hash = text(mapping(event.get("data")).get("hash"))
             self._budget = integer(event.get("trials"))
         elif kind == "search_resumed":
             self._status, self._reason = "running", ""
             self._budget = integer(event.get("trials")) or self._budget
             self._continuations += _continuations(event.get("children"))
             self._extensions += filter(None, [text(event.get("extended"))])
+            self._resolved = text(event.get("resolved")) or self._resolved
+            self._data_hash = text(event.get("data_hash")) or self._data_hash
             self._started = {**self._started, **{name: event[name] for name in ("axes", "space") if name in event}}
         elif kind == "search_ended":
             self._status, self._reason = text(event.get("status")) or "failed", text(event.get("reason"))
@@ -167,7 +171,7 @@ class Replay:
         trial = self._trials.setdefault(id, _Trial(id, number=len(self._trials)))
         trial.updated = text(event.get("time"))
         if kind == "trial_started":
-            trial.start(event)
+            trial.start({"data_hash": self._data_hash, **event})
         elif kind == "trial_resumed":
             trial.resume(event)
         elif kind == "epoch":
@@ -209,6 +213,7 @@ class Replay:
             scheduler=mapping(started.get("scheduler")),
             budget=self._budget and self._budget + len(self._continuations),
             extensions=tuple(self._extensions),
+            resolved=self._resolved,
             continuations=tuple(self._continuations),
             labels=_texts(started.get("labels")),
             data=mapping(started.get("data")),

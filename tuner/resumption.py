@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from search_spaces.document import Document, parse_yaml, read_yaml
-from search_spaces.fields import flattened
-from search_spaces.overrides import NO_OVERRIDES, override
 from search_spaces.shipped import find_space
-from search_spaces.space import Space, load_space, read_space
-from trainable.data.splits import read_splits
+from search_spaces.space import read_space
+from trainable.config import parse_config
 from trainable.errors import UserError
 from trainable.plugins import loaded_plugins
+from tuner.changes import changes_since, differences
 from tuner.children import choose_parents
 from tuner.config import AS_BEFORE, Grant, SearchConfig
+from tuner.extension import Extension, with_more_trials
 from tuner.plugins import load_plugins
-from tuner.preparation import PreparedData
 from tuner.proved import ProvedSearch, prove
-from tuner.provenance import git_commit, versions
-from tuner.records import Continuation
+from tuner.records import Continuation, SearchRecord
 from tuner.store import Store
 from tuner.tolerant import mapping, text
-
-SHOWN_IMAGES = 3
-
-
-@dataclass(frozen=True)
-class Extension:
-    """What a search is to try beyond what it was begun with: more trials, or more epochs for its best ones."""
-
-    trials: int | None = None
-    """more than it had; None: as many as `space` has, or none"""
-    space: str | None = None
-    """a shipped one's name or a file, whose trials they are; None: the search's own"""
-    epochs: int | None = None
-    """more than they had, for the best trials"""
-    top: int | None = None
-    """how many of those; None: as many as the search has in top/"""
+from tuner.warm_start import stored_warm_start
 
 
 @dataclass(frozen=True)
@@ -80,23 +63,34 @@ def prove_again(
         raise UserError(
             f"search {store.name!r} was killed before it had begun: remove {store.place} and start it again"
         )
-    stored = read_yaml(store.search_yaml).data
+    if extension and record.extensions and record.status != "complete":
+        raise UserError(
+            f"search {store.name!r} is not through with {record.extensions[-1]}: `tuner resume` finishes that; then "
+            "extend it again"
+        )
+    stored = (parse_yaml(record.resolved, "search.yaml") if record.resolved else read_yaml(store.search_yaml)).data
     config = _stored_config(stored, store)
     known = {plugin.name for plugin in loaded_plugins()}
     load_plugins(file for file in sorted((store.folder / "plugins").glob("*.py")) if file.name not in known)
     before = parse_yaml(text(stored.get("space")), config.space)
     now = _space_of_today(config.space)
-    in_space = list(_differences("space", before.data, now.data)) if now else []
+    in_space = list(differences("space", before.data, now.data)) if now else []
     space = read_space(now if now and in_space and accept_changes else before)
     extended, children = "", tuple[Continuation, ...]()
     if extension and extension.epochs:
         children = choose_parents(record, extension.epochs, extension.top or config.top_k)
         extended = f"{extension.epochs} more epochs for {', '.join(child.parent for child in children)}"
     elif extension:
-        config, space, extended = _with_more_trials(config, space, extension)
+        config, space, extended = with_more_trials(config, space, extension, record.sampled)
     config = config.model_copy(update=limits.given)
-    proved = prove(config, space)
-    changes = [*in_space, *_in_code(stored), *_in_data(store, mapping(stored.get("data")), proved.data)]
+    proved = prove(config, space, also=_pretrained(record), warm=stored_warm_start(stored))
+    changes = [*in_space, *changes_since(stored, store, proved)]
+    if extension and proved.data.hash != mapping(stored.get("data")).get("hash"):
+        raise UserError(
+            f"search {store.name!r} cannot be extended on other data: new trials could not be compared with those that "
+            "are there; restore the data, or run a search of its own",
+            *(change for change in changes if change.startswith("data")),
+        )
     if changes and not accept_changes:
         raise UserError(
             f"search {store.name!r} is not what it was when it was left; undo that, or go on with --accept-changes, "
@@ -108,33 +102,10 @@ def prove_again(
     return Resumption(proved, tuple(changes), extended, children, granted, limits)
 
 
-def _with_more_trials(config: SearchConfig, space: Space, extension: Extension) -> tuple[SearchConfig, Space, str]:
-    """The search with more trials, of a wider space if one is given, and how it is extended in words."""
-    before = config.trials or space.trials()
-    if extension.space is None:
-        added = extension.trials or 0
-        return config.model_copy(update={"trials": before + added}), space, _counted(added)
-    wider, space = load_space(extension.space), override(space, config.overrides)[0]
-    for name in ("objective", "task", "scheduler"):
-        there, here = getattr(space, name), getattr(wider, name)
-        if there != here:
-            raise UserError(
-                f"--space {extension.space}: its {name} is {_told(here)}, the search's {_told(there)}: trials could "
-                f"not be compared; give it the same {name}, or run a search of its own"
-            )
-    if space.baseline_config().epochs != wider.baseline_config().epochs:
-        raise UserError(f"--space {extension.space}: its trials have other epochs than the search's; make them equal")
-    added = extension.trials or wider.trials()
-    again = {"trials": before + added, "space": extension.space, "overrides": NO_OVERRIDES}
-    return config.model_copy(update=again), wider, f"{_counted(added)} of {extension.space}"
-
-
-def _counted(trials: int) -> str:
-    return f"{trials} more trial{'s' * (trials > 1)}"
-
-
-def _told(setting: Any) -> str:
-    return str(setting.model_dump() if hasattr(setting, "model_dump") else setting)
+def _pretrained(record: SearchRecord) -> tuple[str, ...]:
+    """Backbones of trials so far whose weights they may ask for again; the space may have others by now."""
+    configs = [parse_config(trial.config) for trial in record.trials]
+    return tuple(dict.fromkeys(config.backbone for config in configs if config.pretrained))
 
 
 def _stored_config(stored: Mapping[str, Any], store: Store) -> SearchConfig:
@@ -153,38 +124,3 @@ def _space_of_today(space: str) -> Document | None:
         return read_yaml(find_space(space))
     except UserError:
         return None
-
-
-def _differences(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each key that differs."""
-    earlier, today = flattened(before), flattened(now)
-    for key in dict.fromkeys([*earlier, *today]):
-        if earlier.get(key) != today.get(key):
-            yield f"{name}.{key}: {_shown(earlier, key)} -> {_shown(today, key)}"
-
-
-def _shown(found: Mapping[str, Any], key: str) -> str:
-    return str(found[key]) if key in found else "(not there)"
-
-
-def _in_code(stored: Mapping[str, Any]) -> Iterator[str]:
-    yield from _differences("versions", mapping(stored.get("versions")), versions())
-    before, now = stored.get("git"), git_commit()
-    if before != now:
-        yield f"git: {before} -> {now}"
-
-
-def _in_data(store: Store, stored: Mapping[str, Any], now: PreparedData) -> Iterator[str]:
-    if stored.get("hash") == now.hash:
-        return
-    before = {row.image: row for row in read_splits(store.splits)}
-    today = {row.image: row for row in now.rows}
-    changed = [image for image in before.keys() & today.keys() if before[image] != today[image]]
-    kinds = {"added": today.keys() - before.keys(), "gone": before.keys() - today.keys(), "changed": changed}
-    for kind, images in kinds.items():
-        if images:
-            some = ", ".join([*sorted(images)[:SHOWN_IMAGES], *["..."] * (len(images) > SHOWN_IMAGES)])
-            yield f"data: {len(images)} image{'s' * (len(images) > 1)} {kind}: {some}"
-    labels = (", ".join(map(str, stored.get("labels") or ())), ", ".join(now.labels))
-    if labels[0] != labels[1]:
-        yield f"data.labels: {labels[0]} -> {labels[1]}"

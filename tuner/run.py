@@ -19,11 +19,12 @@ from tuner.closing import end_at_once, write_report
 from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.disk_budget import DiskBudget, prove_room
 from tuner.evidence.gathering import Gatherer
+from tuner.extension import Extension
 from tuner.interruption import Interruption, SearchFailedError, heeding_requests
-from tuner.proved import ProvedSearch, assignment_of, prove_search, start_facts, write_inputs
+from tuner.proved import ProvedSearch, assignment_of, prove_search, resolved_yaml, start_facts, write_inputs
 from tuner.ray_backend.address import Head, find_head
 from tuner.report.writer import OutputWriter
-from tuner.resumption import Extension, Resumption, prove_again
+from tuner.resumption import Resumption, prove_again
 from tuner.retention import Retention
 from tuner.same_failures import SameFailures
 from tuner.spending import NOTHING_SPENT, Spent, time_spent
@@ -151,15 +152,16 @@ def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
     if all(event["kind"] != "search_started" for event in store.events()):  # killed in between
         _begin(store, proved)
         return
-    if again.changes or again.extended or again.limits.given:
-        write_inputs(store, proved)
     told: dict[str, Any] = {"trials": proved.trials, "changes": list(again.changes), "granted": again.granted}
     if again.extended:
         told |= {"extended": again.extended, "axes": list(proved.space.axes), "space": proved.space.name}
         told["children"] = [asdict(child) for child in again.children]
+    if again.changes or again.extended or again.limits.given:
+        told |= {"resolved": resolved_yaml(proved), "data_hash": proved.data.hash}
     store.append("search_resumed", **told)
     for change in again.changes:
         store.append("note", text=f"resumed with a change: {change}")
+    write_inputs(store, proved)  # after the log, which alone says what is true
 
 
 def _allowance(proved: ProvedSearch, slots: Slots, spent: Spent) -> Allowance:

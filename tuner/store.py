@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -180,6 +181,7 @@ class Store:
         """Delete one that nothing needs any more; what cannot be deleted now is left to a later run."""
         with suppress(OSError):
             self.home.remove(file)
+            shutil.rmtree(file.parent / "parent", ignore_errors=True)  # of a child that has failed over it
             file.parent.rmdir()  # unless there are others
 
     def drop_unfinished(self) -> None:

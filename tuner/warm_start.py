@@ -14,6 +14,7 @@ from trainable.errors import UserError
 from tuner.records import SearchRecord
 from tuner.storage.place import Place
 from tuner.store import Store
+from tuner.tolerant import mapping, text
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ def warm_start(
     if not found and left_out:
         raise UserError(f"--warm-start {name}: this space has none of its best trials", *left_out)
     return WarmStart(tuple(found.values()), (*left_out, *_remarks(search, space.objective, data_hash)))
+
+
+def stored_warm_start(stored: Mapping[str, Any]) -> WarmStart:
+    """What a search was given when it began, as `resolved_yaml` tells; the other search may be gone by now."""
+    told = [mapping(one) for one in stored.get("warm") or ()]
+    return WarmStart(tuple(WarmTrial(mapping(one.get("params")), text(one.get("origin"))) for one in told))
 
 
 def _outside(space: Space, params: Mapping[str, Value], config: Mapping[str, Any]) -> Iterator[str]:

@@ -6,15 +6,18 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from small_searches import RunTuner, search_without_ray, tiny_space, write_labels_csv, write_space
 from small_trials import MEASURED
 
+from search_spaces.document import read_yaml
 from trainable.errors import UserError
-from tuner import resumption
+from tuner import changes
 from tuner.config import SearchConfig, parse_options
+from tuner.extension import Extension
 from tuner.records import SearchRecord
 from tuner.report.best import best_yaml
 from tuner.run import resume_search, run_search
@@ -133,7 +136,7 @@ def test_a_search_that_was_killed_before_its_first_event_begins(left: Left, whol
 
 def test_other_code_is_refused_by_key_and_recorded_where_accepted(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
     store = left(first("trial_ended", trial="t0004"))
-    monkeypatch.setattr(resumption, "versions", lambda: {**really, "torch": "9.9"})
+    monkeypatch.setattr(changes, "versions", lambda: {**really, "torch": "9.9"})
     really = dict(store.record().versions)
     before = list(store.events())
     with pytest.raises(UserError) as caught:
@@ -300,11 +303,53 @@ def test_hours_count_over_all_runs_until_more_are_given(left: Left, run_tuner: R
     assert [event["granted"] for event in resumed] == [{}, {"hours": 2}]
 
 
+def test_a_grid_gets_no_more_trials_than_it_has(left: Left, run_tuner: RunTuner, tmp_path: Path) -> None:
+    store = left(len)
+    ran = run_tuner("extend", store.folder, "--trials", "+9")
+    assert (ran.code, ran.out) == (2, "")
+    assert "is a grid that has been tried whole: give a wider one with --space" in ran.err
+    axes = {"head.kind": {"choice": ["linear", "mlp"]}, "optimizer.lr": {"choice": [1e-3, 1e-2, 1e-1]}}
+    wider = write_space(tmp_path / "wider.yaml", tiny_space(axes=axes, sampler="grid", baseline={"freeze": 2}))
+    assert run_tuner("extend", store.folder, "--space", wider).code == 0
+    assert (store.record().budget, len(store.record().trials)) == (6, 6)
+    assert store.record().extensions == (f"2 more trials of {wider}",)
+
+
+def test_what_was_asked_for_is_asked_for_once_however_it_was_killed(
+    left: Left, run_tuner: RunTuner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = left(len)
+    with monkeypatch.context() as patch:
+        patch.setattr("tuner.run.write_inputs", killed)
+        with pytest.raises(KeyboardInterrupt):
+            resume_search(store, extension=Extension(epochs=2, top=1))
+    again = run_tuner("extend", store.folder, "--epochs", "+2", "--top", 1)
+    assert again.code == 2
+    assert "`tuner resume` finishes that; then extend it again" in again.err
+    assert run_tuner("resume", store.folder).code == 0
+    record = store.record()
+    assert [(trial.epochs_run, trial.status) for trial in record.trials if trial.parent] == [(2, "complete")]
+    assert (record.budget, record.status) == (5, "complete")
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_other_weights_are_refused(left: Left) -> None:
+    store = left(first("trial_ended", trial="t0003"))
+    document = read_yaml(store.search_yaml).data
+    document["weights"] = {"lite0": {"file": "/somewhere/lite0.pth", "sha256": "5" * 64}}
+    proved = SimpleNamespace(weights_sha256={"lite0": "6" * 64}, data=SimpleNamespace(hash=document["data"]["hash"]))
+    told = list(changes.changes_since(document, store, proved))  # type: ignore[arg-type]
+    assert told == [f"weights.lite0: {'5' * 64} -> {'6' * 64}"]
+
+
 def test_an_extension_has_hours_of_its_own(left: Left, run_tuner: RunTuner) -> None:
     store = left(len)
     stored = store.search_yaml.read_text()
     store.search_yaml.write_text(stored.replace("\n  hours: null\n", "\n  hours: 1.0\n"))
     for more in ((), ("--hours", "3")):
-        assert run_tuner("extend", store.folder, "--trials", "+1", *more).code == 0
+        assert run_tuner("extend", store.folder, "--epochs", "+1", "--top", 1, *more).code == 0
     resumed = [event for event in store.events() if event["kind"] == "search_resumed"]
     assert [event["granted"] for event in resumed] == [{"hours": h, "gpu_hours": None} for h in (1, 3)]

@@ -27,8 +27,8 @@ from tuner.cli.remote import logs_of_head, runs_on_head, starts_on_head
 
 if TYPE_CHECKING:
     from tuner.config import Grant
+    from tuner.extension import Extension
     from tuner.live import Progress
-    from tuner.resumption import Extension
     from tuner.store import Store
 
 MoreHours = Annotated[float | None, typer.Option(help="wall-clock limit, counted from now on")]
@@ -179,7 +179,7 @@ def extend(
 ) -> None:
     """Try more trials in a search that has ended or was left, or train its best ones on, as trials of their own."""
     from tuner.config import Grant, parse_options
-    from tuner.resumption import Extension
+    from tuner.extension import Extension
     from tuner.store import Store
 
     if epochs and (trials or space):

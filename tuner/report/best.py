@@ -145,7 +145,7 @@ def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[s
         "search": search.name,
         "space": search.space,
         "task": search.task,
-        "data": {name: search.data.get(name) for name in ("root", "hash", "options")},
+        "data": {name: search.data.get(name) for name in ("root", "hash", "options")} | _data_hash(trial),
         "splits": splits,
         "labels": search.labels,
         "data_seed": search.data.get("data_seed"),
@@ -170,6 +170,11 @@ def _provenance(search: SearchRecord, trial: TrialRecord, splits: str) -> dict[s
             for one in lineage_of(search, trial)
         ]
     return provenance
+
+
+def _data_hash(trial: TrialRecord) -> dict[str, Any]:
+    """Of the data as they were when it began, which may have been changed on purpose since the search did."""
+    return {"hash": trial.facts["data_hash"]} if trial.facts.get("data_hash") else {}
 
 
 def _refresh(path: Path, text: str) -> None:

@@ -203,7 +203,7 @@ def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, na
         "images_per_second": trial.images_per_second,
         "peak_memory_gib": trial.peak_memory_gib,
         "seed": search.seed if seed is None else seed,
-        "data_hash": search.data.get("hash"),
+        "data_hash": trial.facts.get("data_hash") or search.data.get("hash"),
         "parent": trial.parent,
         "error": trial.error,
         "link": None,
