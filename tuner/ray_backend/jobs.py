@@ -18,6 +18,8 @@ from trainable.errors import UserError
 from tuner.ray_backend.token import use_token
 from tuner.ray_backend.tunnel import dashboard
 
+_TALKATIVE = ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging")
+"""what of Ray tells of uploads and connections"""
 NOT_FOUND = 127
 """a shell's exit code where there is no such command"""
 
@@ -171,7 +173,8 @@ def print_logs(cluster: str, search: str, arguments: Sequence[Argument], tell: C
 def _connected(url: str, cluster: str) -> Any:
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.ERROR)  # it tells what it uploads
+    for module in _TALKATIVE:
+        logging.getLogger(f"ray.{module}").setLevel(logging.ERROR)
     use_token()
     try:
         client = JobSubmissionClient(url)
