@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -144,6 +145,23 @@ def submit(proof: Proof) -> None:
     proof.say("`tuner submit` has returned")
 
 
+def use_verbs(proof: Proof) -> None:
+    """Look at the search, stop it and go on with it, from the client."""
+    proof.wait("the first trial trains", lambda: proof.events("epoch"))
+    listed = proof.client(f"tuner ls --cluster {CLUSTER}")
+    assert NAME in listed, listed
+    proof.say("`tuner ls` names it")
+    logs = proof.client(f"tuner logs {NAME} --cluster {CLUSTER}")
+    assert "t0001" in logs, logs
+    proof.say("`tuner logs` has its lines")
+    proof.client(f"tuner stop {NAME} --cluster {CLUSTER}")
+    assert proof.record().status == "stopped"
+    proof.say("`tuner stop` has stopped it")
+    proof.client(f"tuner resume {NAME} --cluster {CLUSTER}")
+    proof.say("`tuner resume` has returned")
+    proof.wait("it goes on", lambda: proof.events("search_resumed"))
+
+
 def lose_a_host(proof: Proof) -> None:
     """Have a worker host's power cut while it trains, and give it back."""
 
@@ -175,24 +193,9 @@ def lose_a_host(proof: Proof) -> None:
     proof.wait("Ray is on it again, by itself", lambda: proof.nodes() == sorted(NODES), every=2)
 
 
-def use_verbs(proof: Proof) -> None:
-    """Look at the search, stop it and go on with it, from the client."""
-    listed = proof.client(f"tuner ls --cluster {CLUSTER}")
-    assert NAME in listed, listed
-    proof.say("`tuner ls` names it")
-    logs = proof.client(f"tuner logs {NAME} --cluster {CLUSTER}")
-    assert "t0001" in logs, logs
-    proof.say("`tuner logs` has its lines")
-    proof.client(f"tuner stop {NAME} --cluster {CLUSTER}")
-    assert proof.record().status == "stopped"
-    proof.say("`tuner stop` has stopped it")
-    proof.client(f"tuner resume {NAME} --cluster {CLUSTER}")
-    proof.say("`tuner resume` has returned")
-    proof.wait("the search is complete", lambda: proof.record().status == "complete", 300)
-
-
 def inspect(proof: Proof) -> None:
     """Assert that nothing was lost, and nothing told twice."""
+    proof.wait("the search is complete", lambda: proof.record().status == "complete", 300)
     record = proof.record()
     statuses = Counter(trial.status for trial in record.trials)
     assert sum(statuses.values()) == TRIALS, statuses
@@ -235,7 +238,7 @@ def search_on_s3(proof: Proof) -> None:
     assert "t0001" in table, table
 
 
-STEPS = (prepare, bring_up, submit, lose_a_host, use_verbs, inspect, search_on_s3, take_down)
+STEPS = (prepare, bring_up, submit, use_verbs, lose_a_host, inspect, search_on_s3, take_down)
 
 
 @contextmanager
@@ -263,6 +266,7 @@ def main() -> None:
     given = options.parse_args()
     if reason := why_not():
         sys.exit(reason)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and not without taking the hosts down
     with proven(given.folder, "proof", given.venv.absolute(), keep=given.keep) as proof:
         rows = "".join(f"| {seconds:.0f} | {what} |\n" for seconds, what in proof.happened)
         table = f"| after s | what |\n|---|---|\n{rows}"
