@@ -130,13 +130,17 @@ class Chaos:
                 self.gone_after[kind].append(seconds)
                 self.left += [f"{process.name()} after {kind}" for process in left]
             return
-        if run.code:
-            sys.exit(f"the search ended by itself:\n{self.log.read_text()[-4000:]}")
+        _require_success(run, self.log)
 
     def _take_in(self, kind: str) -> None:
         if self.store.events_jsonl.exists():
             self.kills.append(toll.standing_of(self.store, kind))
             print(f"{len(self.kills)}: {kind} killed", file=sys.stderr, flush=True)
+
+
+def _require_success(run: Run, log: Path) -> None:
+    if run.code:
+        sys.exit(f"the search failed by itself:\n{log.read_text()[-4000:]}")
 
 
 def by_kind(chaos: Chaos) -> list[list[object]]:
@@ -231,6 +235,7 @@ def prepared(scratch: Path, scheduler: str, seed: int) -> tuple[Chaos, Store | N
         run = Run(named("whole"), environment, log)
         try:
             run.ends_within(math.inf)
+            _require_success(run, log)
         finally:
             run.kill_all()
     name = f"{scheduler}-{seed}"
