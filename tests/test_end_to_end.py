@@ -327,10 +327,10 @@ def test_a_search_comes_to_the_same_records_through_kills_and_a_torn_line(
         worker.kill()
     search.wait_for(lambda event: event["kind"] == "trial_resumed")
     search.wait_for(lambda event: event["kind"] == "trial_ended" and event["trial"] == "t0003")
-    search.watch()
+    workers = search.workers()
     search.process.kill()
     search.process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(search.started.values(), timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
     before = search.events()
     assert replay(before).status == "running"
