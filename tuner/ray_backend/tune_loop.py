@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import ray
 from ray import tune
@@ -15,6 +16,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
 from tuner.interruption import Interruption
+from tuner.ray_backend.leaving import ending_workers
 from tuner.ray_backend.losses import DEATHS, Loss, OwnDeaths, loss_of
 from tuner.ray_backend.phase import Phase, Phases
 from tuner.ray_backend.placement import Placement, node_of
@@ -157,12 +159,15 @@ class _AtWork(tune.Callback):  # type: ignore[misc]  # Ray is untyped
         self._waiting = waiting
         self._at_work: set[str] = set()
         """Tune's own ids"""
+        self.actors = WeakSet[Any]()
+        """Ray's handles of workers, as long as Tune has them: one that is held keeps its worker"""
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:  # noqa: ARG002
         self._waiting.look(len(self._phases.current.running), len(self._at_work))
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:  # noqa: ARG002
         self._at_work.add(trial.trial_id)
+        self.actors.add(trial.temporary_state.ray_actor)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:  # noqa: ARG002
         self._at_work.discard(trial.trial_id)
@@ -221,24 +226,26 @@ def run_phases(
         note: leaves a remark in the log
     """
     following, placement = Phases(iter(phases)), Placement(slots, note, interrupted)
+    at_work = _AtWork(following, Waiting(slots.describe, note, interrupted))
     try:
-        tune.run(
-            actor,
-            name=folder.name,
-            storage_path=str(folder.parent.absolute()),
-            search_alg=_Asker(following, slots, placement),
-            scheduler=_Reporter(following, slots, placement, interrupted),
-            num_samples=-1,
-            stop=_Interruption(interrupted),
-            reuse_actors=True,
-            trial_name_creator=_id,
-            trial_dirname_creator=_id,
-            verbose=0,
-            progress_reporter=_Silent(),
-            raise_on_failed_trial=False,
-            max_failures=0,  # a trial whose process is gone is put back, and may be given another place
-            log_to_file=False,
-            callbacks=[_AtWork(following, Waiting(slots.describe, note, interrupted))],
-        )
+        with ending_workers(interrupted, at_work.actors):
+            tune.run(
+                actor,
+                name=folder.name,
+                storage_path=str(folder.parent.absolute()),
+                search_alg=_Asker(following, slots, placement),
+                scheduler=_Reporter(following, slots, placement, interrupted),
+                num_samples=-1,
+                stop=_Interruption(interrupted),
+                reuse_actors=True,
+                trial_name_creator=_id,
+                trial_dirname_creator=_id,
+                verbose=0,
+                progress_reporter=_Silent(),
+                raise_on_failed_trial=False,
+                max_failures=0,  # a trial whose process is gone is put back, and may be given another place
+                log_to_file=False,
+                callbacks=[at_work],
+            )
     finally:
         following.current.pause()
