@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from trainable.errors import UserError
 from tuner.storage.home import being_run
 
 _FILE = "lock"
+_PATIENCE_SECONDS = 0.5
+"""that a writer waits for those who only look, each of whom has the lock for an instant"""
 
 
 @contextmanager
@@ -25,7 +28,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with (folder / _FILE).open("a+", encoding="utf-8") as file:
         try:
-            _try_lock(file, fcntl.LOCK_EX, folder)
+            _lock_soon(file, folder)
         except BlockingIOError:
             raise being_run(folder.resolve().name, _told(folder)) from None
         file.truncate(0)
@@ -44,6 +47,18 @@ def locker(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     return None
+
+
+def _lock_soon(file: IO[Any], folder: Path) -> None:
+    """Raises BlockingIOError where another process keeps the lock."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return _try_lock(file, fcntl.LOCK_EX, folder)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_PATIENCE_SECONDS / 20)
 
 
 def _try_lock(file: IO[Any], how: int, folder: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ def test_a_second_process_is_told_who_has_the_lock(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"being run by {holder}"), locked(tmp_path):
             pass
     assert locker(tmp_path) is None
+
+
+def test_a_writer_waits_for_those_who_only_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lock").touch()
+    with (tmp_path / "lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+        with locked(tmp_path):
+            assert locker(tmp_path)
 
 
 @pytest.mark.parametrize("left", ["process 1 on elsewhere\n", "process 4194305 on box\n", "", "\x00\x00"])
