@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 from trainable.disk import told_of_disk
 from trainable.errors import UserError
+from tuner.storage.home import runs_search
 from tuner.store import Store
 
 STOP = "stop"
@@ -51,16 +52,19 @@ class SearchFailedError(Exception):
 
 @contextmanager
 def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
-    """Heed requests to stop; one from before is of an earlier run."""
-    store.home.withdraw(STOP)
+    """Heed requests to stop, also one that was made since the lock was taken."""
     done = threading.Event()
 
     def look() -> None:
-        while not done.wait(store.home.look_seconds):
-            if store.home.requested(STOP):
-                interrupted.interrupt("stopped by `tuner stop`")
+        if store.home.requested(STOP):
+            interrupted.interrupt("stopped by `tuner stop`")
 
-    looking = threading.Thread(target=look, name="stop-requests", daemon=True)
+    def look_again() -> None:
+        while not done.wait(store.home.look_seconds):
+            look()
+
+    look()
+    looking = threading.Thread(target=look_again, name="stop-requests", daemon=True)
     looking.start()
     try:
         yield
@@ -71,14 +75,22 @@ def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
             store.home.withdraw(STOP)
 
 
+def withdraw_requests(store: Store) -> None:
+    """Forget what was asked of an earlier run; by who has just taken the lock."""
+    store.home.withdraw(STOP)
+
+
 def stop_search(store: Store, *, wait_seconds: float) -> None:
     """Ask a running search to stop, and wait until its process is gone; it can be resumed.
 
     Raises:
         UserError: no process runs it, or it has not stopped in time.
     """
-    if not store.held():
+    holder = store.holder()
+    if not holder:
         raise UserError(f"search {store.name!r} is not running: there is nothing to stop")
+    if not runs_search(holder):
+        raise UserError(f"search {store.name!r} is not running: it is held by {holder}; wait for that, or end it")
     try:
         store.home.request(STOP)
     except OSError as error:

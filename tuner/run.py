@@ -20,7 +20,7 @@ from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.disk_budget import DiskBudget, prove_room
 from tuner.evidence.gathering import Gatherer
 from tuner.extension import Extension
-from tuner.interruption import Interruption, SearchFailedError, heeding_requests
+from tuner.interruption import Interruption, SearchFailedError, heeding_requests, withdraw_requests
 from tuner.proved import ProvedSearch, assignment_of, prove_search, resolved_yaml, start_facts, write_inputs
 from tuner.ray_backend.address import Head, find_head
 from tuner.report.writer import OutputWriter
@@ -90,6 +90,7 @@ def resume_search(
     """
     head = find_head(address)
     with store.lock():
+        withdraw_requests(store)
         again = prove_again(store, accept_changes=accept_changes, extension=extension, limits=limits)
         spent = replace(time_spent(store.events()), **dict.fromkeys(again.granted, 0.0))
         return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners, spent, head)
@@ -203,7 +204,8 @@ def _run(store: Store, phases: SearchPhases, slots: Slots, allowance: Allowance,
     status, reason = "complete", ""
     try:
         with watching_ray(interrupted, partial(end_at_once, store)):
-            run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted, note=partial(_note, store))
+            if not interrupted.is_set():
+                run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted, note=partial(_note, store))
         if interrupted.is_set():
             status, reason = "failed" if interrupted.failed else "stopped", interrupted.reason
         elif phases.cut_short:

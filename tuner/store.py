@@ -279,10 +279,13 @@ class Store:
         return self.home.note({"kind": "note"} | ({"trial": trial} if trial else {}), {"text": text})
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, work: str = "") -> Iterator[None]:
         """Be this search's only writer; may be entered again by the store that holds it.
 
         A process that is killed does not keep it. Entering cuts off a line that an earlier writer left half-written.
+
+        Args:
+            work: as `Home.hold`
 
         Raises:
             UserError: another process holds it; names its id and host.
@@ -290,7 +293,7 @@ class Store:
         if self._log is not None:
             yield
             return
-        with self.home.hold() as self._log:
+        with self.home.hold(work) as self._log:
             try:
                 yield
             finally:

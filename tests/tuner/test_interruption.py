@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_searches import MakeSpace, RunTuner, tiny_space
 
 from trainable.errors import UserError
+from tuner import run
 from tuner.config import SearchConfig, parse_options
-from tuner.interruption import stop_search
+from tuner.interruption import STOP, stop_search
+from tuner.resumption import Resumption, prove_again
 from tuner.run import resume_search, run_search
 from tuner.store import Event, Store
 
@@ -61,11 +64,47 @@ def test_a_search_is_stopped_from_another_shell(
     assert not store.home.requested("stop")
 
 
+def test_a_search_that_is_just_going_on_is_stopped_before_it_trains(
+    running: Callable[[], threading.Thread], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = running()
+    store = Store(tmp_path / "results" / "long")
+    stop_search(Store(store.folder), wait_seconds=60)
+    thread.join(60)
+    begun = len(list(store.events()))
+    store.home.request(STOP)  # of a run that was killed
+
+    def prove_while_asked(*given: Any, **options: Any) -> Resumption:
+        assert not store.home.requested(STOP)
+        Store(store.folder).home.request(STOP)
+        return prove_again(*given, **options)
+
+    monkeypatch.setattr(run, "prove_again", prove_while_asked)
+    told: list[Event] = []
+    with pytest.raises(KeyboardInterrupt):
+        resume_search(store, told.append, _fail_on_training)
+    assert [event["kind"] for event in list(store.events())[begun:]] == ["search_resumed", "search_ended"]
+    assert store.record().reason == "stopped by `tuner stop`"
+    assert not store.home.requested(STOP)
+
+
+def _fail_on_training(event: Event) -> None:
+    assert event["kind"] != "epoch", "it trains"
+
+
 def test_what_does_not_run_is_not_stopped(tmp_path: Path) -> None:
     store = Store.create(tmp_path, "idle")
     with pytest.raises(UserError, match="'idle' is not running: there is nothing to stop"):
         stop_search(store, wait_seconds=1)
     assert not store.home.requested("stop")
+
+
+def test_what_heeds_no_requests_is_named(tmp_path: Path) -> None:
+    store = Store.create(tmp_path, "kept")
+    told = r"'kept' is not running: it is held by process \d+ on .*, which runs `tuner retrain`"
+    with store.lock("tuner retrain"), pytest.raises(UserError, match=told):
+        stop_search(Store(store.folder), wait_seconds=0)
+    assert not store.home.requested(STOP)
 
 
 def test_a_search_that_does_not_stop_in_time_is_named(tmp_path: Path) -> None:

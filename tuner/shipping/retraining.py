@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trainable.retrain import RetrainJob, RetrainReport
 
 FOLDER = "retrained"
+_COMMAND = "tuner retrain"
 
 
 def retrain_model(
@@ -53,7 +54,7 @@ def retrain_model(
             are not those of the search.
         DivergedError: the loss became NaN or infinite.
     """
-    with store.lock():
+    with store.lock(_COMMAND):
         search = store.record()
         chosen = choose_trial(search, trial)
         splits = _splits(search, all_data)

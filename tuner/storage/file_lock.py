@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from trainable.errors import UserError
-from tuner.storage.home import being_run
+from tuner.storage.home import being_run, told_of_process
 
 _FILE = "lock"
 _PATIENCE_SECONDS = 0.5
@@ -20,8 +20,8 @@ _PATIENCE_SECONDS = 0.5
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Have the lock.
+def locked(folder: Path, work: str = "") -> Iterator[None]:
+    """Have the lock; `work` as `Home.hold`.
 
     Raises:
         UserError: another process has it, which is named with its number and host; or the folder cannot be locked.
@@ -32,7 +32,7 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise being_run(folder.resolve().name, _told(folder)) from None
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.write(told_of_process(os.getpid(), socket.gethostname(), work) + "\n")
         file.flush()
         yield
 

@@ -12,6 +12,7 @@ from tuner.storage.place import Place
 
 EVENTS_LOG, NOTES_LOG = "events.jsonl", "notes.jsonl"
 """in the working folder"""
+_WORKING = ", which runs"
 
 
 class WritableLog(Protocol):
@@ -51,8 +52,11 @@ class Home(Protocol):
         """Have the folder hold the log, the notes and the tables as they are now; to the writer only notes are new."""
         ...
 
-    def hold(self) -> AbstractContextManager[WritableLog]:
+    def hold(self, work: str = "") -> AbstractContextManager[WritableLog]:
         """Be the only writer, and write the log; what else is written into the folder is brought home meanwhile.
+
+        Args:
+            work: the command that others are told of, where it is not a search's run, which heeds requests
 
         Raises:
             UserError: another process is the writer; names it.
@@ -60,7 +64,7 @@ class Home(Protocol):
         ...
 
     def holder(self) -> str | None:
-        """The process that is the writer, such as `process 123 on box`; None: there is none."""
+        """The process that is the writer, as `told_of_process`; None: there is none."""
         ...
 
     def note(self, head: Event, fields: Event) -> Event:
@@ -104,8 +108,17 @@ class Home(Protocol):
         ...
 
 
+def told_of_process(number: int | str, host: str, work: str = "") -> str:
+    """A process in words, such as `process 123 on box`, and what it does where that is not a search."""
+    return f"process {number} on {host}" + (f"{_WORKING} `{work}`" if work else "")
+
+
+def runs_search(process: str) -> bool:
+    """Whether a process, as `told_of_process`, runs the search, and so heeds requests."""
+    return _WORKING not in process
+
+
 def being_run(name: str, holder: str) -> UserError:
     """What a second writer is told."""
-    return UserError(
-        f"search {name!r} is being run by {holder}: one writer at a time; wait for it, or end it with `tuner stop`"
-    )
+    remedy = "wait for it, or end it with `tuner stop`" if runs_search(holder) else "wait for that"
+    return UserError(f"search {name!r} is being run by {holder}: one writer at a time; {remedy}")

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tuner.storage.home import told_of_process
 from tuner.storage.objects import Found, Objects, StorageError
 from tuner.tolerant import integer, mapping, text
 
@@ -37,7 +38,7 @@ class Holder:
 
     number: int
     process: str
-    """such as `process 123 on box`"""
+    """as `told_of_process`"""
     is_alive: bool
     """it was heard of lately, has not given the lock back, and is not known to be dead"""
     silent_seconds: float
@@ -62,15 +63,17 @@ def holder_of(objects: Objects) -> Holder | None:
             told = {}
         silent = now - found[_name(number)].modified
         is_alive = not told.get("given_back") and silent < STALE_SECONDS and not _is_dead_here(told)
-        process = f"process {integer(told.get('process')) or '?'} on {text(told.get('host')) or '?'}"
-        return Holder(number, process, is_alive, silent)
+        named = integer(told.get("process")) or "?", text(told.get("host")) or "?", text(told.get("work"))
+        return Holder(number, told_of_process(*named), is_alive, silent)
 
 
 class Lease:
     """This process's hold on the lock, kept up by a thread until it is given back."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, work: str = "") -> None:
+        """`work` as `Home.hold`"""
         self._objects = objects
+        self._work = work
         self._number = 0
         self._id = uuid.uuid4().hex
         self._renewing = threading.Lock()
@@ -141,7 +144,7 @@ class Lease:
 
     def _content(self, *, given_back: bool = False) -> bytes:
         told = {"process": os.getpid(), "host": socket.gethostname(), "processes": _processes(), "id": self._id}
-        return json.dumps({**told, "given_back": given_back}).encode()
+        return json.dumps({**told, "work": self._work, "given_back": given_back}).encode()
 
 
 def _name(number: int) -> str:

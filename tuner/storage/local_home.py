@@ -49,8 +49,8 @@ class LocalHome:
         """It is as it is."""
 
     @contextmanager
-    def hold(self) -> Iterator[WritableLog]:
-        with locked(self.folder), closing(OpenLog(self.folder / EVENTS_LOG)) as log:
+    def hold(self, work: str = "") -> Iterator[WritableLog]:
+        with locked(self.folder, work), closing(OpenLog(self.folder / EVENTS_LOG)) as log:
             yield log
 
     def holder(self) -> str | None:

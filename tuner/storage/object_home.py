@@ -92,11 +92,11 @@ class ObjectHome:
                 self._pull_notes(self._objects, self._objects.listed(_NOTES))
 
     @contextmanager
-    def hold(self) -> Iterator[WritableLog]:
+    def hold(self, work: str = "") -> Iterator[WritableLog]:
         with ExitStack() as held:
             with self._alone():
-                held.enter_context(locked(self.folder))
-            lease = Lease(self._patient)
+                held.enter_context(locked(self.folder, work))
+            lease = Lease(self._patient, work)
             if holder := lease.take():
                 heard = f"{holder.process} (heard of {max(0, round(holder.silent_seconds))} s ago"
                 raise being_run(self.folder.name, f"{heard}; a lock lapses after {STALE_SECONDS:g} s)")

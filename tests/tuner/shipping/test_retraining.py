@@ -14,6 +14,7 @@ from small_trials import TINY, learnt_weights, model_of
 
 from trainable.checkpoint import load_checkpoint
 from trainable.errors import UserError
+from tuner.interruption import stop_search
 from tuner.records import TrialRecord
 from tuner.result import Result, load, search
 from tuner.shipping.retraining import retrain_model
@@ -105,6 +106,14 @@ def test_nothing_stays_of_an_interrupted_one(ending: type[BaseException], fitted
         retrain_model(fitted.store, listen=interrupt)
     assert files_of(fitted.store.folder) == before
     assert fitted.retrain().steps > 0
+
+
+def test_it_is_not_stopped_as_a_search(fitted: Result) -> None:
+    def stop(_: object) -> None:
+        stop_search(Store(fitted.store.folder), wait_seconds=0)
+
+    with pytest.raises(UserError, match=r"it is held by process .*, which runs `tuner retrain`"):
+        retrain_model(fitted.store, listen=stop)
 
 
 def test_a_running_search_is_left_alone(fitted: Result) -> None:
