@@ -166,10 +166,11 @@ def lose_a_host(proof: Proof) -> None:
     """Have a worker host's power cut while it trains, and give it back."""
 
     def at_work() -> Event | None:
-        reached = (event for event in proof.events("epoch") if event["epoch"] > GRACE_EPOCHS)
-        return next((event for event in reached if event["node"] in WORKERS), None)
+        running = {trial.id for trial in proof.record().trials if trial.status == "running"}
+        later = (event for event in reversed(proof.events("epoch")) if event["epoch"] > GRACE_EPOCHS)
+        return next((event for event in later if event["node"] in WORKERS and event["trial"] in running), None)
 
-    found = proof.wait("a trial on a worker host has come beyond the first rung", at_work)
+    found = proof.wait("a trial on a worker host is beyond the first rung", at_work)
     trial, lost = found["trial"], found["node"]
     proof.lab.switch_off(lost)
     epochs = proof.events("epoch")
@@ -177,16 +178,13 @@ def lose_a_host(proof: Proof) -> None:
     saved = load_checkpoint(proof.store.last_checkpoint(trial))["epoch"]
     proof.say(f"{lost} is switched off; {trial} there was at epoch {told:g}, saved {saved:g}")
 
-    def resumed() -> Event | None:
-        return next((event for event in proof.events("trial_resumed") if event["trial"] == trial), None)
+    def since_then(kind: str) -> Event | None:
+        later = (event for event in proof.events(kind) if event["seq"] > epochs[-1]["seq"])
+        return next((event for event in later if event["trial"] == trial and event.get("node") != lost), None)
 
-    def goes_on() -> Event | None:
-        later = (event for event in proof.events("epoch") if event["trial"] == trial and event["node"] != lost)
-        return next(later, None)
-
-    reason = proof.wait(f"{trial} is to go on", resumed)["reason"]
+    reason = proof.wait(f"{trial} is to go on", lambda: since_then("trial_resumed"))["reason"]
     proof.say(f"since {reason}")
-    again = proof.wait(f"{trial} goes on elsewhere", goes_on)
+    again = proof.wait(f"{trial} goes on elsewhere", lambda: since_then("epoch"))
     proof.say(f"on {again['node']}, with epoch {again['epoch']:g}")
     proof.lab.switch_on(lost)
     proof.say(f"{lost} is switched on")
