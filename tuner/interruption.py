@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from trainable.disk import told_of_disk
@@ -24,8 +24,6 @@ class Interruption(threading.Event):
     """whether nobody has asked for it"""
     failed = False
     """whether it is because going on would come to nothing"""
-    again: tuple[str, ...] = ()
-    """trials that have failed of it, and are worth another try once it is repaired"""
 
     def interrupt(self, reason: str) -> None:
         """Ask for it, unless someone has before."""
@@ -39,10 +37,10 @@ class Interruption(threading.Event):
             self.unasked = True
             self.interrupt(reason)
 
-    def fail(self, reason: str, again: Iterable[str] = ()) -> None:
+    def fail(self, reason: str) -> None:
         """End the search in order, unless someone has asked for that before."""
         if not self.is_set():
-            self.failed, self.again = True, tuple(again)
+            self.failed = True
             self.hold(reason)
 
 

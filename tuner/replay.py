@@ -109,7 +109,7 @@ class _Trial:
             error=self.error,
             test=self.test,
             test_reads=self.test_reads,
-            again=self.again,
+            again=self.again or (self.status == "failed" and started.get("baseline") is True),
             facts=dict(self.facts),
             updated=self.updated,
         )
@@ -152,6 +152,9 @@ class Replay:
             self._budget = integer(event.get("trials"))
         elif kind == "search_resumed":
             self._status, self._reason = "running", ""
+            for id in _texts(event.get("again")):
+                if id in self._trials:
+                    self._trials[id].again = True
             self._budget = integer(event.get("trials")) or self._budget
             self._continuations += _continuations(event.get("children"))
             self._extensions += filter(None, [text(event.get("extended"))])
@@ -160,9 +163,6 @@ class Replay:
             self._started = {**self._started, **{name: event[name] for name in ("axes", "space") if name in event}}
         elif kind == "search_ended":
             self._status, self._reason = text(event.get("status")) or "failed", text(event.get("reason"))
-            for id in _texts(event.get("again")):
-                if id in self._trials:
-                    self._trials[id].again = True
 
     def _add_to_trial(self, id: str, event: Mapping[str, Any]) -> None:
         kind = event.get("kind")

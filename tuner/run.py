@@ -26,7 +26,7 @@ from tuner.ray_backend.address import Head, find_head
 from tuner.report.writer import OutputWriter
 from tuner.resumption import Resumption, prove_again
 from tuner.retention import Retention
-from tuner.same_failures import SameFailures
+from tuner.same_failures import SameFailures, failed_alike
 from tuner.spending import NOTHING_SPENT, Spent, time_spent
 from tuner.storage.place import is_url
 from tuner.store import Event, Store
@@ -159,6 +159,8 @@ def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
         told["children"] = [asdict(child) for child in again.children]
     if again.changes or again.extended or again.limits.given:
         told |= {"resolved": resolved_yaml(proved), "data_hash": proved.data.hash}
+    if failed := failed_alike(store.events(), proved.config.max_same_failures):
+        told["again"] = failed
     store.append("search_resumed", **told)
     for change in again.changes:
         store.append("note", text=f"resumed with a change: {change}")
@@ -220,8 +222,7 @@ def _run(store: Store, phases: SearchPhases, slots: Slots, allowance: Allowance,
         interrupted.hold("the disk is full: the log could not be written; free some")
         status, reason = "stopped", interrupted.reason
     finally:
-        again: dict[str, Any] = {"again": list(interrupted.again)} if interrupted.again else {}
-        store.append("search_ended", status=status, reason=reason, **again)
+        store.append("search_ended", status=status, reason=reason)
 
 
 def _report(store: Store, proved: ProvedSearch, gatherer: Gatherer, interrupted: Interruption) -> None:

@@ -14,7 +14,7 @@ from small_searches import MakeSpace, RunTuner
 from trainable.train import train_trial
 from tuner.interruption import Interruption
 from tuner.ray_backend import worker
-from tuner.same_failures import SameFailures, kind_of_error
+from tuner.same_failures import SameFailures, failed_alike, kind_of_error
 from tuner.store import Store
 
 
@@ -52,7 +52,7 @@ def test_one_more_than_the_limit_stops_the_search(limit: int, failing: int) -> N
         assert interrupted.is_set() == (number + 1 > limit)
     if failing > limit:
         assert interrupted.failed
-        assert interrupted.again == tuple(names[: limit + 1])
+        assert [trial for trial in failures.alike if not trial.endswith("x")] == names
         assert interrupted.reason.startswith(
             f"{limit + 1} trials have failed with the same error: no space left in /tmp/"
         )
@@ -60,8 +60,9 @@ def test_one_more_than_the_limit_stops_the_search(limit: int, failing: int) -> N
 
 def test_the_baseline_is_enough() -> None:
     interrupted = Interruption()
-    SameFailures(5, interrupted).put(ended("t0001", "the worker process died", status="lost"))
-    assert (interrupted.failed, interrupted.again) == (True, ("t0001",))
+    failures = SameFailures(5, interrupted)
+    failures.put(ended("t0001", "the worker process died", status="lost"))
+    assert (interrupted.failed, failures.alike) == (True, ["t0001"])
     assert interrupted.reason == "the baseline, which all is held against, has failed: the worker process died"
 
 
@@ -102,7 +103,16 @@ def failing(trials: Collection[str]) -> Callable[..., Any]:
     return train
 
 
+def test_what_failed_alike_in_the_last_run_is_known_though_that_run_was_killed() -> None:
+    alike = [ended(trial, "no disk") for trial in ("t0003", "t0004")]
+    log = [{"kind": "search_started"}, *alike, {"kind": "search_resumed"}, *alike, ended("t0005", "no memory")]
+    assert failed_alike(log, 1) == ["t0003", "t0004"]
+    assert failed_alike(log, 2) == []
+    assert failed_alike([*log, {"kind": "search_resumed"}], 1) == []
+
+
 @pytest.mark.usefixtures("_without_ray")
+@pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize(
     ("broken", "statuses", "reason"),
     [
@@ -113,6 +123,7 @@ def failing(trials: Collection[str]) -> Callable[..., Any]:
 def test_a_search_that_failed_goes_on_once_it_is_repaired_with_those_that_had_failed(
     broken: list[str],
     statuses: list[str],
+    killed: bool,
     reason: str,
     make_space: MakeSpace,
     labels_csv: Path,
@@ -131,6 +142,9 @@ def test_a_search_that_failed_goes_on_once_it_is_repaired_with_those_that_had_fa
     search = store.record()
     assert (search.status, [trial.status for trial in search.trials]) == ("failed", statuses)
     assert search.reason.startswith(reason)
+    if killed:  # before it could say how it ended
+        lines = store.events_jsonl.read_bytes().splitlines(keepends=True)
+        store.events_jsonl.write_bytes(b"".join(line for line in lines if b'"search_ended"' not in line))
     assert run_tuner("resume", "broken", "--results", tmp_path).code == 0
     search = store.record()
     assert (search.status, [trial.status for trial in search.trials]) == ("complete", ["complete"] * 4)

@@ -58,5 +58,5 @@ class Placement:
         name = next((node.address for node in self._slots.capacity.nodes if node.id == found.node), found.node[:8])
         self._note(f"node {name} is set aside: {found.reason}")
         if self._failures.none_left(self._usable):
-            self._interrupted.fail(f"all nodes are set aside, {name} as the last: {found.reason}", found.trials)
+            self._interrupted.fail(f"all nodes are set aside, {name} as the last: {found.reason}")
         return found.trials
