@@ -140,6 +140,11 @@ def start_resuming(place: Place, *options: object) -> RunningSearch:
     return _start(place, "resume", place, *options)
 
 
+def start_extending(place: Place, *options: object) -> RunningSearch:
+    """`tuner extend` of a search, likewise."""
+    return _start(place, "extend", place, *options)
+
+
 def _start(place: Place, *arguments: object, **environment: str) -> RunningSearch:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
     process = subprocess.Popen(
