@@ -171,7 +171,7 @@ class Replay:
         trial = self._trials.setdefault(id, _Trial(id, number=len(self._trials)))
         trial.updated = text(event.get("time"))
         if kind == "trial_started":
-            trial.start({"data_hash": self._data_hash, **event})
+            trial.start({**event, **({"data_hash": self._data_hash} if self._data_hash else {})})
         elif kind == "trial_resumed":
             trial.resume(event)
         elif kind == "epoch":
