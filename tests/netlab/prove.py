@@ -152,7 +152,7 @@ def use_verbs(proof: Proof) -> None:
     assert NAME in listed, listed
     proof.say("`tuner ls` names it")
     logs = proof.client(f"tuner logs {NAME} --cluster {CLUSTER}")
-    assert "t0001" in logs, logs
+    assert f"search {NAME}: up to {TRIALS} trials" in logs, logs
     proof.say("`tuner logs` has its lines")
     proof.client(f"tuner stop {NAME} --cluster {CLUSTER}")
     assert proof.record().status == "stopped"
