@@ -32,7 +32,8 @@ def run_apart(script: Path, place: Path) -> None:
     arguments = [sys.executable, str(script), str(PID_NAMESPACE.readlink()), str(place)]
     ran = subprocess.run(
         [*command, "bash", "-c", SETUP, "bash", str(ray), *arguments],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        # a token of Ray's in the user's own home would be asked of a cluster that was made without one
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "HOME": str(place)},
         capture_output=True,
         text=True,
     )

@@ -173,13 +173,14 @@ def lose_a_host(proof: Proof) -> None:
     found = proof.wait("a trial on a worker host is beyond the first rung", at_work)
     trial, lost = found["trial"], found["node"]
     proof.lab.switch_off(lost)
+    last = max(event["seq"] for event in proof.store.events())
     epochs = proof.events("epoch")
     told = max(event["epoch"] for event in epochs if event["trial"] == trial)
     saved = load_checkpoint(proof.store.last_checkpoint(trial))["epoch"]
     proof.say(f"{lost} is switched off; {trial} there was at epoch {told:g}, saved {saved:g}")
 
     def since_then(kind: str) -> Event | None:
-        later = (event for event in proof.events(kind) if event["seq"] > epochs[-1]["seq"])
+        later = (event for event in proof.events(kind) if event["seq"] > last)
         return next((event for event in later if event["trial"] == trial and event.get("node") != lost), None)
 
     reason = proof.wait(f"{trial} is to go on", lambda: since_then("trial_resumed"))["reason"]
