@@ -14,7 +14,7 @@ from trainable.errors import UserError
 from trainable.precision import Precision
 from trainable.strict import Strict
 from trainable.task import TaskChoice
-from tuner.storage.place import Place
+from tuner.storage.place import Place, as_place
 
 DEFAULT_SPLIT = "70/15/15"
 
@@ -141,7 +141,7 @@ class SearchConfig(Strict):
     compute: ComputeChoice = "plain"
     """auto: a probe on the worker may choose another memory layout or a compiled step, where that is faster"""
     resources: Resources = Resources()
-    results: Place = Path("results")
+    results: Annotated[Place, AfterValidator(as_place)] = Path("results")
     """a folder, or a URL"""
     offline: bool = False
     """never download pretrained weights"""

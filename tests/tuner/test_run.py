@@ -87,7 +87,7 @@ def test_search_yaml_says_all_that_decided_the_search(make_config: MakeConfig, m
     space.write_text("# a remark\n" + space.read_text())
     store = run_search(make_config(space, data={"split": "75/25", "data_seed": 3}, trials=None, seed=5, hours=1.5))
     resolved = YAML(typ="safe").load(store.search_yaml)
-    assert list(resolved) == ["search", "data", "weights", "versions", "git", "space"]
+    assert list(resolved) == ["search", "data", "weights", "versions", "git", "code", "warm", "space"]
     search, data = resolved["search"], resolved["data"]
     assert (search["trials"], search["seed"], search["hours"], search["resources"]["threads_per_trial"]) == (
         20,
@@ -187,7 +187,7 @@ def test_a_second_interruption_ends_at_once_and_still_writes(make_config: MakeCo
 def test_a_bug_keeps_its_traceback_and_the_log_its_end(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(tune_loop, "run_phases", fail)
