@@ -109,8 +109,7 @@ def _driver(run: Run, log: Path, draw: random.Random) -> bool:  # noqa: ARG001
 
 def _everything(run: Run, log: Path, draw: random.Random) -> bool:
     run.kill_all()
-    if log.exists():
-        tear(log, draw)
+    tear(log, draw)
     return True
 
 
