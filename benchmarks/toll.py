@@ -82,8 +82,9 @@ def _at_risk(store: Store, trial: TrialRecord, now: datetime) -> Repeated:
 
 def repeats(kills: Sequence[Standing], events: Sequence[Event]) -> Iterator[tuple[str, Repeated]]:
     """Of each kill and trial that it hit: the kind, and what was trained again."""
-    for kill, following in zip(kills, [*(kill.events for kill in kills[1:]), len(events)], strict=True):
-        next_of = {event["trial"]: event for event in reversed(events[kill.events : following]) if "trial" in event}
+    begin = [*(kill.events for kill in kills), len(events)]
+    for kill, (first, following) in zip(kills, pairwise(begin), strict=True):
+        next_of = {event["trial"]: event for event in reversed(events[first:following]) if "trial" in event}
         for trial, repeated in kill.at_risk.items():
             if next_of.get(trial, {}).get("kind") == "trial_resumed":
                 yield kill.kind, repeated

@@ -33,6 +33,7 @@ def tell(store: Store, trial: str, epoch: float, **fields: Any) -> None:
 
 
 def test_what_a_kill_puts_at_risk_and_what_was_hit(store: Store) -> None:
+    assert list(toll.repeats([], list(store.events()))) == []
     kill = toll.standing_of(store, "driver")
     assert set(kill.ended) == {"t0001"}
     (at_risk,) = kill.at_risk.values()
