@@ -2,7 +2,7 @@
 
     python -m benchmarks.chaos [--kills 12] [--seed 0] [--minutes 60] [--scheduler pausing_asha] [--out FILE.json]
 
-A grid of 6 trials runs on two workers. Again and again, seconds after its first event or the last kill, a worker, Ray's
+A grid of 6 trials runs on two workers. Again and again, seconds after its first epoch or the last kill, a worker, Ray's
 raylet, its GCS, the driver, or all of them at once (a power cut, which also tears the log's last line) is killed by
 SIGKILL. A driver whose Ray is gone should end by itself. `tuner resume` goes on each time it is gone, either at once or
 when all its processes are. After the last kill the search is left alone.
@@ -23,7 +23,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from benchmarks.comparing import as_text, facts, publish, quiet_environment, scr
 from benchmarks.killing import KILLS, SURVIVED, Run
 from benchmarks.pictures import PictureSet, make_pictures
 from search_spaces.document import write_yaml
+from tuner.log import read_log
 from tuner.store import Store
 
 SPACE: dict[str, Any] = {
@@ -45,7 +46,7 @@ SPACE: dict[str, Any] = {
         "backbone": "timm:test_resnet",
         "pretrained": False,
         "image_size": 64,
-        "epochs": 15,
+        "epochs": 30,
         "batch_size": 16,
         "augment": "light",
     },
@@ -60,8 +61,8 @@ SCHEDULERS: dict[str, Any] = {
     "pausing_asha": {"kind": "pausing_asha", "grace_epochs": 5, "reduction_factor": 2},
 }
 IMAGES = (120, 40)
-SOONEST, LATEST = 3.0, 25.0
-"""seconds from the first event of a run, or from a kill, to the next kill"""
+SOONEST, LATEST = 2.0, 20.0
+"""seconds from the first epoch of a run, or from a kill, to the next kill"""
 PATIENCE_SECONDS = 150.0
 """that a driver has to end by itself when its Ray is gone"""
 FAREWELL_SECONDS = 90.0
@@ -87,10 +88,11 @@ class Chaos:
     def run(self, kills: int, draw: random.Random, until: float) -> None:
         """Through so many kills, none after `until` on the monotonic clock, and then to its end."""
         runs: list[Run] = []
+        kinds = _in_turns(draw)
         try:
             while not self._through():
                 runs.append(Run(self._command(), self.environment, self.log))
-                self._disturb(runs[-1], kills, draw, until)
+                self._disturb(runs[-1], kills, kinds, draw, until)
         finally:
             for run in runs:
                 run.kill_all()
@@ -104,16 +106,16 @@ class Chaos:
     def _command(self) -> Sequence[str]:
         return ["resume", str(self.store.folder)] if self.store.events_jsonl.exists() else self.first
 
-    def _disturb(self, run: Run, kills: int, draw: random.Random, until: float) -> None:
+    def _disturb(self, run: Run, kills: int, kinds: Iterator[str], draw: random.Random, until: float) -> None:
         """Until the driver has ended, by a kill or otherwise."""
-        told = self._log_bytes()
-        while self._log_bytes() <= told and not run.ends_within(1.0):
+        told = self._epochs()
+        while self._epochs() == told and not run.ends_within(1.0):
             pass
         while not run.ends_within(draw.uniform(SOONEST, LATEST)):
             if len(self.kills) >= kills or time.monotonic() > until:
                 run.ends_within(math.inf)
                 break
-            kind = draw.choice(list(KILLS))
+            kind = next(kinds)
             if not KILLS[kind](run, self.store.events_jsonl, draw):
                 continue
             self._take_in(kind)
@@ -132,12 +134,20 @@ class Chaos:
             return
         _require_success(run, self.log)
 
-    def _log_bytes(self) -> int:
-        return self.store.events_jsonl.stat().st_size if self.store.events_jsonl.exists() else 0
+    def _epochs(self) -> int:
+        """Told so far, by all runs."""
+        told = read_log(self.store.events_jsonl, []) if self.store.events_jsonl.exists() else ()
+        return sum(event["kind"] == "epoch" for event in told)
 
     def _take_in(self, kind: str) -> None:
         self.kills.append(toll.standing_of(self.store, kind))
         print(f"{len(self.kills)}: {kind} killed", file=sys.stderr, flush=True)
+
+
+def _in_turns(draw: random.Random) -> Iterator[str]:
+    """Kinds of kills by lot, each as often as the others."""
+    while True:
+        yield from draw.sample(list(KILLS), len(KILLS))
 
 
 def _require_success(run: Run, log: Path) -> None:
