@@ -84,7 +84,9 @@ def repeats(kills: Sequence[Standing], events: Sequence[Event]) -> Iterator[tupl
     """Of each kill and trial that it hit: the kind, and what was trained again."""
     begin = [*(kill.events for kill in kills), len(events)]
     for kill, (first, following) in zip(kills, pairwise(begin), strict=True):
-        next_of = {event["trial"]: event for event in reversed(events[first:following]) if "trial" in event}
+        # a driver whose Ray is gone pauses what ran: that is not yet how it went on
+        told = [event for event in events[first:following] if event.get("status") not in ("paused", "lost")]
+        next_of = {event["trial"]: event for event in reversed(told) if "trial" in event}
         for trial, repeated in kill.at_risk.items():
             if next_of.get(trial, {}).get("kind") == "trial_resumed":
                 yield kill.kind, repeated

@@ -41,6 +41,7 @@ def test_what_a_kill_puts_at_risk_and_what_was_hit(store: Store) -> None:
     assert 40 <= at_risk.seconds < 50
     assert at_risk.too_much
     assert list(toll.repeats([kill], list(store.events()))) == []
+    store.append("trial_ended", "t0002", status="paused")
     store.append("trial_resumed", "t0002")
     assert list(toll.repeats([kill], list(store.events()))) == [("driver", at_risk)]
 
