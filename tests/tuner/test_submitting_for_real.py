@@ -28,11 +28,11 @@ def head() -> Iterator[SmallHead]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def tuner(*arguments: object) -> Ran:
+def tuner(*arguments: object, **environment: str) -> Ran:
     """The command in a process of its own, as on a laptop."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "THAW_RESULTS"))}
     command = [sys.executable, "-m", "tuner.cli", *map(str, arguments)]
-    ran = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, cwd=ROOT, env=own | environment, capture_output=True, text=True, timeout=120)
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
@@ -55,3 +55,14 @@ def test_what_a_search_refuses_there_is_told_here(head: SmallHead) -> None:
     ran = tuner("submit", "quick", "--data", "/nowhere", "--name", "bad", "--follow", "--cluster", head.url)
     assert ran.code == 2
     assert ran.out.splitlines()[-1].startswith("error: /nowhere: no such file or folder")
+
+
+def test_who_has_a_token_joins_a_cluster_that_asks_for_none(
+    head: SmallHead, make_space: MakeSpace, labels_csv: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("ab" * 32)
+    where = ("--data", labels_csv, "--results", tmp_path / "results", "--name", "joined", "--address", head.address)
+    ran = tuner("search", make_space(), *where, "--trials", 1, HOME=str(tmp_path))
+    assert ran.code == 0, ran.err
+    assert "search complete" in ran.out

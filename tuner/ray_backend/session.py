@@ -42,9 +42,12 @@ def ray_session(head: Head | None = None) -> Iterator[bool]:
 
 
 def _join(head: Head) -> None:
-    use_token()
     try:
-        _require_node_here(head)
+        try:
+            _require_node_here(head)
+        except ray.exceptions.AuthenticationError:
+            use_token()  # not before it is asked for: a cluster without tokens takes a driver that shows one for dead
+            _require_node_here(head)
         ray.init(address=head.address, log_to_driver=False, logging_level=logging.ERROR)
     except ray.exceptions.AuthenticationError:
         raise UserError(
