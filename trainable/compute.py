@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from trainable.disk import whole_file
 from trainable.strict import Strict
 
 if TYPE_CHECKING:
@@ -302,6 +303,5 @@ def _read(path: Path) -> list[Measured]:
 
 def _write(path: Path, key: dict[str, Any], measured: Sequence[Measured]) -> None:
     rows = [{**vars(one), "compute": one.compute.model_dump()} for one in measured]
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"key": key, "measured": rows}, indent=1), encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as file:
+        file.write(json.dumps({"key": key, "measured": rows}, indent=1).encode())

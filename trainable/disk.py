@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         OSError: it cannot be written; on a full disk with the file's name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    # a worker that is cut off may go on writing while another one has taken over
+    partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             yield file

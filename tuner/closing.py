@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import NoReturn
-
 from search_spaces.space import Space
 from tuner.evidence.gathering import Gatherer
 from tuner.records import SearchRecord, TrialRecord
@@ -27,13 +23,6 @@ def write_report(store: Store, space: Space, top_k: int, gatherer: Gatherer) -> 
     write_outputs(store, search, top_k, evidence, conclusions)  # after the plots, which it shows
     write_atomically(store.conclusions_md, conclusions)  # a search that has them has all of this
     refresh_journal(store)
-
-
-def end_at_once(store: Store, reason: str) -> NoReturn:
-    """End a search whose loop hangs, and its process; tables stay as they were last written, until it goes on."""
-    store.append("search_ended", status="failed", reason=reason)
-    print(f"error: {reason}; `tuner resume {store.name}` goes on", file=sys.stderr, flush=True)
-    os._exit(1)
 
 
 def to_score_on_test(search: SearchRecord, top_k: int) -> list[TrialRecord]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
 from trainable.precision import require_precision
-from tuner.closing import end_at_once, write_report
+from tuner.closing import write_report
 from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.disk_budget import DiskBudget, prove_room
 from tuner.evidence.gathering import Gatherer
@@ -205,7 +207,7 @@ def _run(store: Store, phases: SearchPhases, slots: Slots, allowance: Allowance,
 
     status, reason = "complete", ""
     try:
-        with watching_ray(interrupted, partial(end_at_once, store)):
+        with watching_ray(interrupted, partial(_end_at_once, store)):
             if not interrupted.is_set():
                 run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted, note=partial(_note, store))
         if interrupted.is_set():
@@ -235,6 +237,13 @@ def _report(store: Store, proved: ProvedSearch, gatherer: Gatherer, interrupted:
         interrupted.hold(f"the disk is full: tables and conclusions are not up to date ({told_of_disk(error)})")
         with suppress(OSError):
             store.append("note", text=interrupted.reason)
+
+
+def _end_at_once(store: Store, reason: str) -> NoReturn:
+    """End a search whose loop hangs, and its process; tables stay as they were last written, until it goes on."""
+    store.append("search_ended", status="failed", reason=reason)
+    print(f"error: {reason}; `tuner resume {store.name}` goes on", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _note(store: Store, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -39,6 +40,8 @@ class Store:
         """what the latest reading of the log had to skip, one line each"""
         self.listeners: list[Callable[[Event], None]] = []
         """called with every event that is appended here, once it is in the log"""
+        self._appending = threading.RLock()
+        """the thread that watches Ray may have the last word while another one is amid an event"""
         self._log: WritableLog | None = None
 
     @staticmethod
@@ -260,7 +263,7 @@ class Store:
         Raises:
             UserError: another process is writing to this search.
         """
-        with self.lock():
+        with self._appending, self.lock():
             assert self._log is not None
             head = {"kind": kind} | ({"trial": trial} if trial is not None else {})
             event = self._log.write(head, fields, durable=True)

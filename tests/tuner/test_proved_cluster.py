@@ -78,6 +78,7 @@ OF_AWS = [
     ("resources: {CPU: 0}", "# none", "available_node_types.head: needs resources"),
     ("head_node_type: head", "head_node_type: hed", "Ray refuses it: ValueError: `head_node_type` must be one of"),
     ("cluster_name: thaw", "", ":1:1 needs cluster_name"),
+    ("THAW_RESULTS=s3://mine/thaw", "THAW_RESULTS=$HOME", "THAW_RESULTS=$HOME/results is on each node's own disk"),
     ("region: us", "regio: us", "provider.regio: does not exist; did you mean 'region'?"),
     ("type: aws", "type: awss", "provider.type.awss: does not exist; did you mean 'aws'?"),
     ("deploy: deploy", "deploy: deploi", "file_mounts.~/thaw/deploy: 'deploi' is not there"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ _PROVIDER_FIELDS = (
     "worker_ips",
 )
 """of the providers that files ship for; Ray takes any name without a word"""
+_RESULTS = re.compile(r"THAW_RESULTS=[\"']?(?P<place>[^\s\"']+)")
+_OWN_TO_A_NODE = ("~", "$HOME", "${HOME", "/home/", "/root/", "/tmp/", "/var/tmp/", "./", "../")
+"""beginnings of folders that hosts hardly ever share; a search that starts finds out for sure"""
 
 
 def rule_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
@@ -38,6 +42,19 @@ def rule_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
     yield from misspelt(("provider", "type"), [provider["type"]], _PROVIDERS)
     yield from _OF_PROVIDER.get(provider["type"], _of_nodes)(config)
     yield from _missing_files(config)
+    yield from _local_results(config)
+
+
+def _local_results(config: Mapping[str, Any]) -> Iterator[Finding]:
+    for section in ("setup_commands", "head_setup_commands"):
+        for number, command in enumerate(config.get(section) or ()):
+            found = _RESULTS.search(str(command))
+            if found and found["place"].startswith(_OWN_TO_A_NODE):
+                yield (
+                    (section, number),
+                    f"THAW_RESULTS={found['place']} is on each node's own disk: put results on s3://..., or into a "
+                    "folder that all nodes mount",
+                )
 
 
 def _of_nodes(config: Mapping[str, Any]) -> Iterator[Finding]:

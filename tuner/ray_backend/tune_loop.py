@@ -183,7 +183,7 @@ class _Silent(tune.ProgressReporter):  # type: ignore[misc]  # Ray is untyped
         pass
 
 
-class _Interruption(tune.Stopper):  # type: ignore[misc]  # Ray is untyped
+class _StopWhenInterrupted(tune.Stopper):  # type: ignore[misc]  # Ray is untyped
     def __init__(self, interrupted: Interruption) -> None:
         self._interrupted = interrupted
 
@@ -236,7 +236,7 @@ def run_phases(
                 search_alg=_Asker(following, slots, placement),
                 scheduler=_Reporter(following, slots, placement, interrupted),
                 num_samples=-1,
-                stop=_Interruption(interrupted),
+                stop=_StopWhenInterrupted(interrupted),
                 reuse_actors=True,
                 trial_name_creator=_id,
                 trial_dirname_creator=_id,

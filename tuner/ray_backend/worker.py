@@ -7,7 +7,7 @@ import json
 import socket
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -227,8 +227,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             job = self._assignment.job(self._trial, self._trial_config, self._lineage)
             self._files = TrialCopies(self._assignment.home, job.files)
             self._files.fetch()
-            if job.lineage and (parent := job.lineage[-1].state) and not job.files.last.exists():
-                self._assignment.home.pull(parent)
+            if not job.files.last.exists():
+                self._fetch_nearest(job.lineage)
             # an earlier process of this trial has died: what it reported is known, and is ignored when it is repeated
             self._reports = train_trial(job, self._dataset(), trial_device(), resume=job.files.last.exists())
         report = next(self._reports)
@@ -236,6 +236,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         assert self._files is not None
         warning = self._files.bring_home()
         return asdict(report) | ({"warning": warning} if warning else {})
+
+    def _fetch_nearest(self, lineage: Sequence[Ancestor]) -> None:
+        """Have here where the trial begins: the state of the latest ancestor that has kept its own."""
+        for ancestor in reversed(lineage):
+            if ancestor.state is not None:
+                self._assignment.home.pull(ancestor.state)
+                if ancestor.state.exists():
+                    return
 
     def _score(self) -> dict[str, Any]:
         job = self._assignment.job(self._trial, self._trial_config)

@@ -42,6 +42,8 @@ REFRESHED = (
 """what `refresh` brings: files and folders that commands read beside the log"""
 NOT_PUBLISHED = (EVENTS_LOG, NOTES_LOG, "lock", "control", "ray", "checkpoints", "predictions", "journal.md")
 """what is brought home otherwise, or is this machine's own"""
+_COME_AND_GO = ("top", "plots")
+"""folders of which files are dropped at home as well; others that are missing here were cleaned away"""
 _WRITTEN_ALL_THE_TIME = "study.db"
 _NOTES = "notes"
 
@@ -223,7 +225,7 @@ class ObjectHome:
         copies.remove(
             name
             for name in list(copies.marked())
-            if _is_published(name.partition("/")[0], at_the_end) and not (self.folder / name).exists()
+            if name.partition("/")[0] in _COME_AND_GO and not (self.folder / name).exists()
         )
 
     def _finish(self) -> None:

@@ -23,7 +23,7 @@ from tuner.ray_backend.phase import Phases
 from tuner.ray_backend.placement import Placement
 from tuner.ray_backend.proposals import Proposal
 from tuner.ray_backend.slots import Slots
-from tuner.ray_backend.tune_loop import _Asker, _id, _Interruption, _Reporter
+from tuner.ray_backend.tune_loop import _Asker, _id, _Reporter, _StopWhenInterrupted
 from tuner.ray_backend.worker import Assignment
 
 ASSIGNMENT = Assignment("/search", "/data", ["red"], "multilabel", 0, "f2_macro", {}, 1, 0)
@@ -269,7 +269,7 @@ def test_a_trial_that_ends_well_speaks_for_its_node(reporter: _Reporter, notes: 
 
 def test_an_interruption_stops_all() -> None:
     interrupted = Interruption()
-    stopper = _Interruption(interrupted)
+    stopper = _StopWhenInterrupted(interrupted)
     assert not stopper.stop_all()
     assert not stopper("t0001", {})
     interrupted.set()
