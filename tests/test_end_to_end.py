@@ -487,7 +487,7 @@ def test_more_gpus_than_there_are_are_refused_before_anything_is_written(place: 
     search = start_search(pictures.space, pictures.data, place / "nowhere", "greedy", "--gpus-per-trial", 99)
     ran = search.finish()
     assert ran.code == 2
-    assert ran.err.startswith("error: --gpus-per-trial 99: there are ")
+    assert ran.err.startswith("error: --gpus-per-trial 99: no node has more than ")
     assert len(ran.err.splitlines()) == 1
     assert not (place / "nowhere").exists()
     assert search.left_over() == []

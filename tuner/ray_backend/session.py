@@ -12,7 +12,7 @@ import ray
 from trainable.errors import UserError
 from tuner.ray_backend.address import PROBE_SECONDS, Head
 from tuner.ray_backend.session_folder import session_folder
-from tuner.ray_backend.token import use_token
+from tuner.ray_backend.token import token_mode_as_before, use_token
 
 
 @contextmanager
@@ -23,6 +23,7 @@ def ray_session(head: Head | None = None) -> Iterator[bool]:
         UserError: this machine is no part of that cluster, or its Ray is another version.
     """
     with ExitStack() as after_ray:
+        after_ray.enter_context(token_mode_as_before())
         if head is None:
             ray.init(
                 address="local",

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MODE = "RAY_AUTH_MODE"
 
 
 def use_token() -> None:
@@ -15,3 +20,22 @@ def use_token() -> None:
 
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # it speaks of a cluster that it starts
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+@contextmanager
+def token_mode_as_before() -> Iterator[None]:
+    """What Ray decides about tokens meanwhile is not for what this process starts or speaks to afterwards.
+
+    Ray puts its decision into the environment, which child processes inherit.
+    """
+    from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
+
+    before = os.environ.get(MODE)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(MODE, None)
+        else:
+            os.environ[MODE] = before
+        Config.initialize("")  # reads it again

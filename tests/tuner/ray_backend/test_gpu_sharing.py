@@ -86,6 +86,7 @@ def test_trials_share_gpus_once_one_is_measured_and_get_one_alone_when_that_was_
     numbered = enumerate(f"t{number:04}" for number in range(1, AT_ONCE + 3))
     proposals = [Proposal(trial, small_config(), assignment, {"number": number}) for number, trial in numbered]
     driver = Driver(store, ListedTrials(proposals), NoHalving(), allowance=Allowance(), weights_sha256={})
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray turns tokens on for whatever comes after this test
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
     ray.init("local", num_cpus=AT_ONCE, num_gpus=2, include_dashboard=False, logging_level=logging.ERROR)
     try:

@@ -65,6 +65,7 @@ def test_a_worker_in_a_long_epoch_is_gone_before_that_ends(tmp_path: Path, monke
         stopped.append(time.monotonic())
         interrupted.interrupt("stopped")
 
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray turns tokens on for whatever comes after this test
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
     ray.init("local", num_cpus=1, include_dashboard=False, logging_level=logging.ERROR)
     stopping = threading.Thread(target=stop_once_it_trains)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,3 +58,17 @@ def test_a_machine_that_is_no_node_is_told_so(node: SimpleNamespace, monkeypatch
         ray_session(HEAD),
     ):
         pass
+
+
+@pytest.mark.parametrize("before", [None, "disabled"])
+def test_what_ray_decides_about_tokens_is_for_that_session_only(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", before or "")
+    if before is None:
+        monkeypatch.delenv("RAY_AUTH_MODE")
+    monkeypatch.setattr(ray, "init", lambda **_: os.environ.update({"RAY_AUTH_MODE": "token"}))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with ray_session():
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert os.environ.get("RAY_AUTH_MODE") == before

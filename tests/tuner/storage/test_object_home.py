@@ -199,8 +199,8 @@ def test_files_that_are_not_brought_home_are_noted_once(
     monkeypatch.setattr("tuner.storage.mirror.REST_SECONDS", 0.001)
     store = Store.create(f"faulty://{uuid.uuid4().hex}/results", "birds")
     with store.lock():
-        store.search_yaml.write_text("a: 1\n")
         faulty.fault = lambda operation, _: OSError("slow down") if operation == "put_file" else None
+        store.search_yaml.write_text("a: 1\n")
         mirror = store.home._mirror  # type: ignore[attr-defined]
         assert mirror.troubled.wait(10)
         for _ in range(3):

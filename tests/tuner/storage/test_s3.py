@@ -67,13 +67,14 @@ def test_a_search_that_is_killed_and_loses_its_machine_loses_nothing(
         whole = search(space, data, "new", results=tmp_path / "results", data_options={"split": "75/25"}).store
 
     killed = start_search(space, data, "s3://thaw/results", "new", "--split", "75/25", "--workers", 1)
-    killed.wait_for(lambda event: event["kind"] == "trial_ended" and event["trial"] == "t0003")
+    killed.wait_for(lambda event: event["kind"] == "trial_started" and event["trial"] == "t0004")
     killed.process.kill()
     killed.process.communicate(timeout=60)
     psutil.wait_procs(killed.workers(), timeout=60)
-    before = killed.events()
     shutil.rmtree(killed.folder.parent)
     monkeypatch.setenv("THAW_CACHE", str(tmp_path / "another machine"))
+    before = list(Store.open("new", "s3://thaw/results").events())
+    assert [event["trial"] for event in before if event["kind"] == "trial_ended"] == ["t0001", "t0002", "t0003"]
 
     resumed = start_resuming("s3://thaw/results/new").finish()
     assert resumed.code == 0, resumed.err

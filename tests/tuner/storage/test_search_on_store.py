@@ -188,7 +188,7 @@ def test_every_verb_takes_a_url(
     for verb in (["leaderboard", "new"], ["show", "new"], ["show", f"{results}/new", "t0001"], ["conclude", "new"]):
         ran = run_tuner(*verb)
         assert (ran.code, ran.err) == (0, ""), verb
-    assert run_tuner("compare", "new", f"{results}/new").out.startswith("# new and new\n")
+    assert run_tuner("compare", "new", f"{results}/new").out.startswith("# new (1) and new (2)\n")
     image = inputs.data.parent / "images" / "000.png"
     predicted = run_tuner("predict", "new", image)
     assert (predicted.code, len(predicted.out.splitlines())) == (0, 2)
