@@ -46,9 +46,6 @@ class SameFailures:
 
     def put(self, event: Event) -> None:
         """Take in an event of this run; those of earlier ones do not count, since something was repaired."""
-        if event["kind"] == "trial_resumed":
-            for failed in self._trials.values():
-                failed.pop(event["trial"], None)
         if event["kind"] != "trial_ended" or event.get("status") not in ("failed", "lost"):
             return
         trial, error = event["trial"], event.get("error") or "no reason is known"

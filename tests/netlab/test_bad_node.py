@@ -28,4 +28,4 @@ def test_a_node_on_which_all_fails_gets_no_more_trials_and_its_trials_are_tried_
     store = Store(tmp_path / "bad")
     assert {trial.status for trial in replay(store.events()).trials} == {"complete"}
     again = {event["trial"]: event["reason"] for event in store.events() if event["kind"] == "trial_resumed"}
-    assert again == dict.fromkeys(failed, "its node is set aside")
+    assert again == dict.fromkeys(failed, "failed on one node, is tried on another: no disk")

@@ -75,15 +75,6 @@ def test_other_ends_are_no_failures() -> None:
     assert not interrupted.is_set()
 
 
-def test_a_trial_that_is_tried_again_has_not_failed_yet() -> None:
-    interrupted = Interruption()
-    failures = SameFailures(1, interrupted)
-    for trial in ("t0002", "t0003", "t0004"):
-        failures.put(ended(trial, "no disk"))
-        failures.put({"kind": "trial_resumed", "trial": trial, "reason": "its node is set aside"})
-    assert not interrupted.is_set()
-
-
 def test_whoever_stopped_the_search_first_is_its_reason() -> None:
     interrupted = Interruption()
     interrupted.interrupt("stopped by `tuner stop`")

@@ -60,8 +60,6 @@ class Driver:
         """those that paused at a rung and may go on"""
         self._put_back: deque[tuple[_Trial, str]] = deque()
         """those that go on elsewhere, and why"""
-        self._failed: dict[str, _Trial] = {}
-        """those that have, or are lost"""
         self._left: deque[LeftTrial] = deque()
         """those that an earlier run of the search was at"""
         self.cut_short = False
@@ -111,8 +109,6 @@ class Driver:
         self._halving.ended(trial, running.best_value, status == "early_stopped")
         if running.decision == "pause":
             self._halted[trial] = running
-        if status in ("failed", "lost"):
-            self._failed[trial] = running
 
     def short_of_memory(self, trial: str, micro_batch: int | None, **facts: Any) -> None:
         """Take in that a trial ran out of memory and goes on: as it is, or from its beginning with micro-batches."""
@@ -128,13 +124,6 @@ class Driver:
         if trial in self.running:
             self._put_back.append((self.running.pop(trial), reason))
             self._allowance.end(trial)
-
-    def try_again(self, trial: str, reason: str) -> None:
-        """Take in that a trial has failed through no fault of its own: it is to be handed out again."""
-        if failed := self._failed.pop(trial, None):
-            self._proposals.resume(trial)
-            self._halving.started(trial, self._stratum(failed.proposal))
-            self._put_back.append((failed, reason))
 
     def pause(self) -> None:
         """Take in that nothing runs any more: what has not come to an end is paused."""

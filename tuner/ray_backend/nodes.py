@@ -16,8 +16,6 @@ class SetAside:
 
     node: str
     reason: str
-    trials: tuple[str, ...] = ()
-    """that failed there, in order: it may not have been their fault"""
 
 
 class NodeFailures:
@@ -44,12 +42,11 @@ class NodeFailures:
         """
         row = self._rows[node]
         row.append((trial, reason))
-        trials = tuple(dict.fromkeys(failed for failed, _ in row))
         alone = not set(usable) - {node}
-        if len(row) < FAILURES or len(trials) < 2 or alone or node in self.aside:
+        if len(row) < FAILURES or len({failed for failed, _ in row}) < 2 or alone or node in self.aside:
             return None
         reasons = "; ".join(f"{failed}: {why}" for failed, why in row[-FAILURES:])
-        return self.set_aside(SetAside(node, f"{len(row)} failures in a row ({reasons})", trials))
+        return self.set_aside(SetAside(node, f"{len(row)} failures in a row ({reasons})"))
 
     def set_aside(self, found: SetAside) -> SetAside:
         """Do without a node from now on."""

@@ -37,9 +37,6 @@ class Phase(Protocol):
     def put_back(self, trial: str, reason: str) -> None:
         """Take in that a worker is not at it any more: it is to be handed out again, to go on elsewhere."""
 
-    def try_again(self, trial: str, reason: str) -> None:
-        """Take in that something has failed through no fault of its own: it is to be handed out again."""
-
     def pause(self) -> None:
         """Take in that nothing runs any more."""
 

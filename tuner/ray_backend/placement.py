@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Set
 
 import ray
 
@@ -26,23 +27,39 @@ class Placement:
         self._note = note
         self._interrupted = interrupted
         self._failures = NodeFailures()
+        self._failed_on: defaultdict[str, set[str]] = defaultdict(set)
+        """trial -> nodes that it failed or died on"""
 
     @property
-    def aside(self) -> Collection[str]:
+    def aside(self) -> Set[str]:
         """Nodes that are not used any more."""
         return self._failures.aside.keys()
+
+    def avoided_by(self, trial: str) -> set[str]:
+        """Nodes that a trial's next try keeps off: those set aside, and those it failed on, where others hold it."""
+        others = self._usable - self.aside - self._failed_on[trial]
+        return set(self.aside) | (self._failed_on[trial] if others else set())
 
     def succeeded(self, node: str | None) -> None:
         """Take in that a trial came to an end there."""
         if node is not None:
             self._failures.succeeded(node)
 
-    def failed(self, node: str | None, trial: str, reason: str) -> tuple[str, ...]:
-        """Take in that a trial failed or died there; returns those that may have failed through no fault of theirs."""
+    def failed(self, node: str | None, trial: str, reason: str) -> bool:
+        """Take in that a trial failed or died there; returns whether another node is to tell whose fault it was.
+
+        What fails on a second node speaks against the trial, and not against that node.
+        """
+        if node is None:
+            return False
         if node in self.aside:  # it was on its way there before
-            return (trial,)
-        found = node and self._failures.failed(node, trial, reason, self._usable)
-        return self._do_without(found) if found else ()
+            return True
+        self._failed_on[trial].add(node)
+        if len(self._failed_on[trial]) > 1:
+            return False
+        if found := self._failures.failed(node, trial, reason, self._usable):
+            self._do_without(found)
+        return node in self.avoided_by(trial)
 
     def set_aside(self, node: str, reason: str) -> None:
         """Do without a node that cannot run trials at all."""
@@ -54,9 +71,8 @@ class Placement:
         """Nodes that could run a trial; with an empty one, where more are started when they are asked for."""
         return {node.id for node in self._slots.holding} | ({""} if self._slots.may_grow else set())
 
-    def _do_without(self, found: SetAside) -> tuple[str, ...]:
+    def _do_without(self, found: SetAside) -> None:
         name = next((node.address for node in self._slots.capacity.nodes if node.id == found.node), found.node[:8])
         self._note(f"node {name} is set aside: {found.reason}")
         if self._failures.none_left(self._usable):
             self._interrupted.fail(f"all nodes are set aside, {name} as the last: {found.reason}")
-        return found.trials

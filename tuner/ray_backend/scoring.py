@@ -72,9 +72,6 @@ class Scoring:
         if trial in self.running:
             self._left.append(self.running.pop(trial).proposal)
 
-    def try_again(self, trial: str, reason: str) -> None:
-        """Nothing: a note has told that it was not scored, and the next run of the search makes up for it."""
-
     def pause(self) -> None:
         """What was not scored in time stays without a score."""
         self.running.clear()

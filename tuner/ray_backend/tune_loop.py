@@ -44,7 +44,7 @@ class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._handed_out[proposal.trial] += 1
         return proposal.plain | {
             "run": self._handed_out[proposal.trial],
-            "resources": self._slots.take(proposal, self._placement.aside),
+            "resources": self._slots.take(proposal, self._placement.avoided_by(proposal.trial)),
             "more_gpu_gib": self._slots.more_gpu_gib(proposal.trial),
         }
 
@@ -92,10 +92,13 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         if "ended" in result:
             ending = json.loads(result["ended"])
             status, error = ending.pop("status"), ending.pop("error")
-            self._phases.current.end(name, status, error, **ending)
             if status == "failed":
-                self._blame(node, name, error)
+                if self._placement.failed(node, name, error):
+                    self._phases.current.put_back(name, f"failed on one node, is tried on another: {error}")
+                else:
+                    self._phases.current.end(name, status, error, **ending)
                 return
+            self._phases.current.end(name, status, error, **ending)
         else:
             self._take(trial, result)
             status = json.loads(result["report"])["status"] if "report" in result else "running"
@@ -112,18 +115,13 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     def _gone(self, name: str, loss: Loss, node: str | None) -> None:
         """A trial is to go on in another process, unless it may have ended too many itself."""
+        if loss.own:
+            self._placement.failed(node, name, loss.reason)
         if loss.own and self._deaths.died(name):
             told = f"{loss.reason}, {DEATHS} times in a row without an epoch in between"
             self._phases.current.end(name, "lost", told)
         else:
             self._phases.current.put_back(name, loss.reason)
-        if loss.own:
-            self._blame(node, name, loss.reason)
-
-    def _blame(self, node: str | None, name: str, reason: str) -> None:
-        """Take in that a trial may have failed because of its node."""
-        for trial in self._placement.failed(node, name, reason):
-            self._phases.current.try_again(trial, "its node is set aside")
 
     def _take(self, trial: Any, result: Mapping[str, Any]) -> bool:
         if "report" not in result:

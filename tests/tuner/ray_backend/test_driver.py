@@ -332,26 +332,6 @@ def test_a_trial_that_was_put_back_is_paused_when_the_time_is_over(make_driver: 
     assert [trial.status for trial in replay(store.events()).trials] == ["paused"]
 
 
-@pytest.mark.parametrize("status", ["failed", "lost"])
-def test_a_trial_that_failed_through_no_fault_of_its_own_is_tried_again(
-    status: str, make_driver: MakeDriver, store: Store, sampler: SpySampler
-) -> None:
-    driver = make_driver(scheduler=ASHA, fixed=LONG)
-    trial = asked(driver)
-    driver.end(trial, status, "no disk")
-    driver.try_again(trial, "its node is set aside")
-    driver.try_again(trial, "its node is set aside")
-    assert asked(driver) == trial
-    assert sampler.told[-1] == ("resume", trial)
-    last = list(store.events())[-1]
-    assert (last["kind"], last["trial"], last["reason"]) == ("trial_resumed", trial, "its node is set aside")
-    driver.report(trial, report(1, 0.5))
-    driver.end(trial, "complete")
-    driver.try_again(trial, "its node is set aside")  # it has come to a good end
-    assert asked(driver) == "t0002"
-    assert [found.status for found in replay(store.events()).trials] == ["complete", "running"]
-
-
 def test_a_trial_that_has_ended_does_not_go_on(make_driver: MakeDriver, store: Store) -> None:
     driver = make_driver()
     trial = asked(driver)

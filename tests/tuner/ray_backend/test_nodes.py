@@ -17,7 +17,6 @@ def test_three_failures_in_a_row_of_two_trials_set_a_node_aside() -> None:
     found = nodes.failed("first", "t0003", "OSError: no disk", NODES)
     assert found == nodes.aside["first"]
     assert found is not None
-    assert found.trials == ("t0002", "t0003")
     assert found.reason == (
         "3 failures in a row (t0002: the worker process died; t0002: the worker process died; t0003: OSError: no disk)"
     )

@@ -27,13 +27,28 @@ def test_a_search_with_no_node_left_fails() -> None:
     placement.set_aside(HERE.id, "it has no data")
     assert notes == ["node here is set aside: it has no data"]
     assert not interrupted.is_set()
-    assert placement.failed(HERE.id, "t0003", "no data") == ("t0003",)
+    assert placement.failed(HERE.id, "t0003", "no data")
     assert len(notes) == 1
     placement.succeeded(None)
-    assert placement.failed(None, "t0001", "its actor is unknown") == ()
+    assert not placement.failed(None, "t0001", "its actor is unknown")
     placement.set_aside(THERE.id, "it has no data")
     assert interrupted.failed
     assert interrupted.reason == "all nodes are set aside, there as the last: it has no data"
+
+
+def test_what_failed_on_one_node_is_tried_on_another_once() -> None:
+    placement = Placement(slots(HERE, THERE), lambda _: None, Interruption())
+    assert placement.failed(HERE.id, "t0001", "no disk")
+    assert placement.avoided_by("t0001") == {HERE.id}
+    assert placement.avoided_by("t0002") == set()
+    assert not placement.failed(THERE.id, "t0001", "no disk")
+    assert placement.avoided_by("t0001") == set()  # no other is left
+
+
+def test_on_the_only_node_a_failure_stands() -> None:
+    placement = Placement(slots(HERE), lambda _: None, Interruption())
+    assert not placement.failed(HERE.id, "t0001", "no disk")
+    assert placement.avoided_by("t0001") == set()
 
 
 @pytest.mark.parametrize(("may_grow", "aside"), [(False, False), (True, True)])

@@ -73,9 +73,6 @@ class FakeDriver:
     def put_back(self, trial: str, reason: str) -> None:
         self.told.append(("put_back", trial, reason))
 
-    def try_again(self, trial: str, reason: str) -> None:
-        self.told.append(("try_again", trial, reason))
-
     def stopped_early(self, trial: str) -> str:  # noqa: ARG002
         return "pruned"
 
@@ -184,10 +181,15 @@ def test_the_last_epoch_comes_with_the_end(driver: Any, reporter: _Reporter) -> 
     assert driver.told == [("report", "t0001", 1), ("end", "t0001", "complete", None)]
 
 
-def test_a_trial_may_end_itself(driver: Any, reporter: _Reporter) -> None:
+def test_a_trial_that_fails_ends_once_it_failed_on_another_node(
+    driver: Any, reporter: _Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = {"ended": json.dumps({"status": "failed", "error": "no disk", "traceback": "..."})}
     reporter.on_trial_complete(None, tune_trial(), ended)
-    assert driver.told == [("end", "t0001", "failed", "no disk", "traceback")]
+    assert driver.told == [("put_back", "t0001", "failed on one node, is tried on another: no disk")]
+    monkeypatch.setattr(tune_loop, "node_of", lambda _: "there")
+    reporter.on_trial_complete(None, tune_trial(), ended)
+    assert driver.told[1:] == [("end", "t0001", "failed", "no disk", "traceback")]
 
 
 def test_a_trial_goes_on_after_a_death_of_its_own_until_there_are_too_many_in_a_row(
@@ -240,8 +242,7 @@ def test_a_node_on_which_all_fails_is_avoided_and_its_trials_are_tried_again(
     reporter.on_trial_complete(None, tune_trial("t0003"), failed("no disk"))
     told = "t0002: no disk; t0001: the worker process died; t0003: no disk"
     assert notes == [f"node 10.0.0.here is set aside: 3 failures in a row ({told})"]
-    again = [("try_again", trial, "its node is set aside") for trial in ("t0002", "t0001", "t0003")]
-    assert driver.told[-3:] == again
+    assert [told[:2] for told in driver.told] == [("put_back", trial) for trial in ("t0002", "t0001", "t0003")]
     asked = _Asker(phases_of(driver), Slots(Resources()), placement).suggest("a")
     assert asked is None  # one CPU is left, and t0001 runs
     driver.running.clear()
