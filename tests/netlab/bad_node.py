@@ -5,6 +5,7 @@ Its place takes the search `bad` and `bad.json`: the notes, and each trial with 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from tuner.ray_backend import staffing
 from tuner.ray_backend.allowance import Allowance
 from tuner.ray_backend.driver import Driver
 from tuner.ray_backend.halving.protocol import NoHalving
+from tuner.ray_backend.nodes import FAILURES
 from tuner.ray_backend.proposals import ListedTrials, Proposal
 from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.tune_loop import run_phases
@@ -33,13 +35,19 @@ TRIALS = 8
 class Tries:
     """Which trial was tried on which node, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, bad: str) -> None:
+        self._bad = bad
+        self._full = asyncio.Event()
         self.told: list[tuple[str, str]] = []
 
-    def add(self, trial: str, node: str) -> None:
+    async def add(self, trial: str, node: str) -> None:
+        """Returns once the bad node has got as many as it takes."""
         self.told.append((trial, node))
+        if [tried for _, tried in self.told].count(self._bad) == FAILURES:
+            self._full.set()
+        await self._full.wait()
 
-    def all(self) -> list[tuple[str, str]]:
+    async def all(self) -> list[tuple[str, str]]:
         return self.told
 
 
@@ -73,11 +81,11 @@ def main(place: Path) -> None:
     proposals = [Proposal(trial, small_config(), assignment, {"number": number}) for number, trial in enumerate(names)]
     driver = Driver(store, ListedTrials(proposals), NoHalving(), allowance=Allowance(), weights_sha256={})
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    bad = cluster.add_node(num_cpus=1).node_id
+    bad = cluster.add_node(num_cpus=FAILURES).node_id
     good = cluster.add_node(num_cpus=1).node_id
     ray.init(address=cluster.address)
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
-    tries = ray.remote(num_cpus=0)(Tries).options(name="tries").remote()
+    tries = ray.remote(num_cpus=0)(Tries).options(name="tries").remote(bad)
     notes: list[str] = []
     with store.lock():
         slots, interrupted = Slots(Resources()), Interruption()

@@ -13,7 +13,7 @@ from tuner.ray_backend.nodes import FAILURES
 from tuner.replay import replay
 from tuner.store import Store
 
-pytestmark = pytest.mark.long  # which node takes a trial first is left to chance
+pytestmark = pytest.mark.real
 
 
 def test_a_node_on_which_all_fails_gets_no_more_trials_and_its_trials_are_tried_elsewhere(tmp_path: Path) -> None:
