@@ -16,7 +16,7 @@ test: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -m fast -n 2
-	$(BIN)/pytest -m real
+	$(BIN)/pytest -m real -n 2 --dist loadfile
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix

@@ -7,6 +7,7 @@ import logging
 import shlex
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ _TALKATIVE = ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_
 """what of Ray tells of uploads and connections"""
 NOT_FOUND = 127
 """a shell's exit code where there is no such command"""
+AGENT_SECONDS, AGENT_REST_SECONDS = 60.0, 1.0
+"""how long a head may take from when its dashboard answers until it takes jobs, and between two tries"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Jobs:
         job = Job(f"{name}-{uuid.uuid4().hex[:6]}", entrypoint)
         with _folder_of([given.file for given in arguments if isinstance(given, Shipped)]) as folder:
             self._ask(
-                self._client.submit_job,
+                self._submit,
                 entrypoint=entrypoint,
                 submission_id=job.id,
                 runtime_env={"working_dir": str(folder)} if folder else {},
@@ -127,6 +130,17 @@ class Jobs:
             if found:
                 tell(after)
                 before = None
+
+    def _submit(self, **job: Any) -> None:
+        until = time.monotonic() + AGENT_SECONDS
+        while True:
+            try:
+                self._client.submit_job(**job)
+                return
+            except RuntimeError as error:  # for whatever the head answers
+                if "No available agent" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(AGENT_REST_SECONDS)
 
     def _ask(self, question: Callable[..., Any], *given: Any, **more: Any) -> Any:
         try:

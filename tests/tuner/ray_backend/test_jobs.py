@@ -30,10 +30,14 @@ class Client:
         self.stopped: list[str] = []
         self.listed: list[Any] = []
         self.error: Exception | None = None
+        self.tries_before_agent = 0
 
     def submit_job(self, **given: Any) -> None:
         if self.error:
             raise self.error
+        if self.tries_before_agent:
+            self.tries_before_agent -= 1
+            raise RuntimeError("Request failed with status code 500: No available agent to submit job")
         self.submitted.append(given)
         if folder := given["runtime_env"].get("working_dir"):
             self.shipped += [path.name for path in Path(folder).iterdir()]
@@ -72,6 +76,18 @@ def jobs(client: Client) -> Jobs:
 def run(jobs: Jobs, *arguments: Any) -> tuple[int, str]:
     told: list[str] = []
     return jobs.run(arguments, told.append), "".join(told)
+
+
+def test_a_head_that_has_just_started_is_waited_for(
+    client: Client, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "AGENT_REST_SECONDS", 0.0)
+    client.tries_before_agent = 2
+    assert run(jobs, "ls") == (0, "hello\nworld\n")
+    client.tries_before_agent = 1
+    monkeypatch.setattr(rooms, "AGENT_SECONDS", -1.0)
+    with pytest.raises(UserError, match="No available agent"):
+        run(jobs, "ls")
 
 
 def test_what_the_head_prints_is_passed_on_without_ray_s_own_lines(client: Client, jobs: Jobs) -> None:
