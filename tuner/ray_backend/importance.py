@@ -60,12 +60,13 @@ def importances_of(record: SearchRecord, space: Space) -> Importances:
 def stored_importances(store: Store, record: SearchRecord) -> Importances:
     """The same for a search on disk; none, with the reason, where its space cannot be read any more."""
     try:
-        return importances_of(record, _stored_space(store))
+        return importances_of(record, stored_space(store))
     except UserError as error:
         return Importances("", 0, reason=f"its space cannot be read: {error.mistakes[0]}")
 
 
-def _stored_space(store: Store) -> Space:
+def stored_space(store: Store) -> Space:
+    """The space of a search on disk. Raises UserError where it cannot be read any more."""
     stored = read_yaml(store.search_yaml).data
     space = read_space(parse_yaml(text(stored.get("space")), "space"))
     overrides = Overrides.model_validate(mapping(stored.get("search")).get("overrides", {}))

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces.space import Space
 from tuner.ray_backend.domain import Domain, state_of
 from tuner.ray_backend.sampler import quiet_optuna
-from tuner.records import Direction, SearchRecord, TrialRecord
+from tuner.records import SearchRecord, TrialRecord
 from tuner.replay import Replay
 from tuner.tolerant import text
 
@@ -42,7 +42,7 @@ def mirror(events: Iterable[Mapping[str, Any]], storage_url: str, space: Space) 
     for event in events:
         history.add(event)
     record = history.replay.record()
-    rows = _Rows(storage_url, record.name, record.direction, Domain(space))
+    rows = _Rows(storage_url, record, Domain(space))
     try:
         rows.write(history, {trial.id for trial in record.trials})
     finally:
@@ -58,7 +58,7 @@ def rebuild_study(path: Path, events: Iterable[Mapping[str, Any]], space: Space)
     """
     for suffix in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    mirror(events, _sqlite_url(path), space)
+    mirror(events, sqlite_url(path), space)
 
 
 class StudyMirror:
@@ -128,8 +128,7 @@ class StudyMirror:
         if not touched:
             return
         if self._rows is None:
-            record = self._history.replay.record()
-            self._rows = _Rows(_sqlite_url(self._path), record.name, record.direction, self._domain)
+            self._rows = _Rows(sqlite_url(self._path), self._history.replay.record(), self._domain)
         self._rows.write(self._history, touched)
         touched.clear()
 
@@ -146,6 +145,8 @@ class _History:
         self.replay = Replay()
         self.started: dict[str, str] = {}
         """trial -> UTC time at which it first started"""
+        self.ended: dict[str, str] = {}
+        """trial -> UTC time at which it last ended; it may be scored on test long after"""
 
     def add(self, event: Mapping[str, Any]) -> set[str]:
         """Take in an event; returns the trials whose rows it may change."""
@@ -157,6 +158,8 @@ class _History:
             return set()
         if event.get("kind") == "trial_started":
             self.started.setdefault(trial, text(event.get("time")))
+        elif event.get("kind") == "trial_ended":
+            self.ended[trial] = text(event.get("time"))
         return {trial}
 
 
@@ -166,9 +169,10 @@ class _Rows:
     What is compared is states, not events, so a crash between two writes or an event that comes twice does no harm.
     """
 
-    def __init__(self, storage_url: str, name: str, direction: Direction, domain: Domain) -> None:
-        self._name = name or "search"
-        self._direction = StudyDirection.MINIMIZE if direction == "minimize" else StudyDirection.MAXIMIZE
+    def __init__(self, storage_url: str, record: SearchRecord, domain: Domain) -> None:
+        self._name = record.name or "search"
+        self._metric = record.metric
+        self._direction = StudyDirection.MINIMIZE if record.direction == "minimize" else StudyDirection.MAXIMIZE
         self._domain = domain
         self._storage = RDBStorage(storage_url)
         self._trials: dict[str, tuple[int, FrozenTrial]] = {}
@@ -195,7 +199,12 @@ class _Rows:
                     self._read(study._study_id)
                     fits = study.directions == [self._direction] and self._has_todays_axes()
                     return study._study_id if fits else self._empty(study._study_id)
-            return self._storage.create_new_study([self._direction], self._name)
+            return self._create()
+
+    def _create(self) -> int:
+        study = self._storage.create_new_study([self._direction], self._name)
+        self._storage.set_study_system_attr(study, "study:metric_names", [self._metric])  # as Optuna's set_metric_names
+        return study
 
     def _read(self, study: int) -> None:
         for row in self._storage.get_all_trials(study):
@@ -214,12 +223,13 @@ class _Rows:
         self._storage.delete_study(study)
         self._trials.clear()
         with quiet_optuna():
-            return self._storage.create_new_study([self._direction], self._name)
+            return self._create()
 
     def _write(self, trial: TrialRecord, record: SearchRecord, history: _History) -> bool:
         """Bring a trial's row in line; False when only a new one could be: Optuna never lets a finished row change."""
         state, value = _outcome(trial, record)
-        wanted = _row(trial, state, value, history.started.get(trial.id, ""), self._domain)
+        started, ended = history.started.get(trial.id, ""), history.ended.get(trial.id, "")
+        wanted = _row(trial, state, value, started, ended, self._domain)
         if trial.id not in self._trials:
             self._trials[trial.id] = (self._storage.create_new_trial(self._study, wanted), wanted)
             return True
@@ -241,7 +251,9 @@ class _Rows:
         return True
 
 
-def _row(trial: TrialRecord, state: TrialState, value: float | None, started: str, domain: Domain) -> FrozenTrial:
+def _row(
+    trial: TrialRecord, state: TrialState, value: float | None, started: str, ended: str, domain: Domain
+) -> FrozenTrial:
     """What the study says of a trial; params that lie outside the axes, as a baseline's may, are user attributes."""
     params = domain.labels(trial.params)
     outside = {f"outside the axes: {path}": value for path, value in trial.params.items() if path not in params}
@@ -251,7 +263,7 @@ def _row(trial: TrialRecord, state: TrialState, value: float | None, started: st
         state=state,
         value=value,
         datetime_start=_local_time(started),
-        datetime_complete=_local_time(trial.updated) if state.is_finished() else None,
+        datetime_complete=_local_time(ended) if state.is_finished() else None,
         params=params,
         distributions={path: domain.distributions[path] for path in params},
         user_attrs={
@@ -259,7 +271,10 @@ def _row(trial: TrialRecord, state: TrialState, value: float | None, started: st
             "status": trial.status,
             "baseline": trial.baseline,
             "backbone": trial.config.get("backbone"),
+            "epochs": trial.config.get("epochs"),
             "epochs_run": trial.epochs_run,
+            "best_epoch": trial.best_epoch,
+            "halted_at_rung": trial.halted_at,
             "seconds": trial.seconds,
             "error": trial.error,
         }
@@ -296,7 +311,8 @@ def _local_time(time: str) -> datetime:
         return datetime.now()
 
 
-def _sqlite_url(path: Path) -> str:
+def sqlite_url(path: Path) -> str:
+    """A file as Optuna names a database."""
     # Optuna formats its URLs: a brace in a folder's name would be a placeholder.
     return f"sqlite:///{path.absolute()}".replace("{", "{{").replace("}", "}}")
 

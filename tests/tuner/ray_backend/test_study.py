@@ -42,7 +42,7 @@ class Log:
 
     def start(self, number: int, params: dict[str, Any], baseline: bool = False) -> str:
         trial = f"t{number + 1:04}"
-        config = {"backbone": "resnet18"}
+        config = {"backbone": "resnet18", "epochs": 6}
         self.add("trial_started", trial=trial, number=number, params=params, config=config, baseline=baseline)
         return trial
 
@@ -131,7 +131,8 @@ def test_trials_have_their_states_values_and_curves(db: Path, log: Log) -> None:
     assert trials(db)[2].intermediate_values == {1: 0.2, 2: 0.6, 3: 0.5}
     assert trials(db)[3].intermediate_values == {1: 0.4}
     assert trials(db)[6].params == {"head.kind": "mlp", "head.width": 128, "optimizer.lr": 1e-3}
-    assert optuna.load_study(study_name="flowers", storage=url(db)).best_trial.number == 2
+    study = optuna.load_study(study_name="flowers", storage=url(db))
+    assert (study.best_trial.number, study.metric_names) == (2, ["f1_macro"])
 
 
 @pytest.mark.parametrize(("values", "error"), [([0.4, None], None), ([0.4, 0.5], "the loss is not finite")])
@@ -151,7 +152,10 @@ def test_trials_carry_what_the_dashboard_should_show(db: Path, log: Log) -> None
         "status": "pruned",
         "baseline": False,
         "backbone": "resnet18",
+        "epochs": 6,
         "epochs_run": 2,
+        "best_epoch": 2,
+        "halted_at_rung": None,
         "seconds": 5.0,
         "error": "the loss is not finite",
     }
@@ -166,6 +170,7 @@ def test_a_baseline_outside_the_axes_keeps_its_params_as_attributes(db: Path, lo
 
 
 def test_times_are_those_of_the_log(db: Path, log: Log) -> None:
+    log.add("test_scored", trial="t0001", test={"f1_macro": 0.5})  # long after its end
     mirror(log.events, url(db), space())
     took = [trial.duration for trial in trials(db)[:3]]
     assert [duration.total_seconds() for duration in took if duration] == [4, 2, 4]
