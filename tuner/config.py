@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from search_spaces.overrides import NO_OVERRIDES, Overrides
 from trainable.compute import ComputeChoice
@@ -145,6 +145,13 @@ class SearchConfig(Strict):
     """a folder, or a URL"""
     offline: bool = False
     """never download pretrained weights"""
+    notify: Annotated[tuple[SecretStr, ...], Field(exclude=True, repr=False)] = ()
+    """addresses of services, as apprise has them, or files of such; they hold passwords and are written nowhere"""
+
+    @field_validator("notify", mode="before")
+    @classmethod
+    def _one_or_more(cls, notify: object) -> object:
+        return notify.split() if isinstance(notify, str) else notify
 
 
 Options = TypeVar("Options", SearchConfig, DataConfig, Resources, Grant)

@@ -18,6 +18,7 @@ from trainable.weights import Weights
 from tuner.config import SearchConfig
 from tuner.given_reference import parse_references
 from tuner.limits import Feasible, prove_limits
+from tuner.notifications.delivery import prove_channels
 from tuner.plugins import plugin_hashes
 from tuner.preparation import PreparedData
 from tuner.provenance import code_sha256, git_commit, versions
@@ -81,6 +82,7 @@ def prove(
         UserError: the mistakes.
     """
     cache_limit_bytes()  # a mistake in its setting would else be each trial's
+    prove_channels(config.notify)
     references = parse_references(config.references)
     found = prove_all(space, config.data, download=not config.offline, overrides=config.overrides)
     assert found.data is not None  # data were given

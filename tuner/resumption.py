@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from tuner.changes import changes_since, differences
 from tuner.children import choose_parents
 from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.extension import Extension, with_more_trials
+from tuner.notifications.delivery import Channel
 from tuner.plugins import load_plugins
 from tuner.proved import ProvedSearch, prove
 from tuner.records import Continuation, SearchRecord
@@ -43,7 +44,12 @@ class Resumption:
 
 
 def prove_again(
-    store: Store, *, accept_changes: bool, extension: Extension | None = None, limits: Grant = AS_BEFORE
+    store: Store,
+    *,
+    accept_changes: bool,
+    extension: Extension | None = None,
+    limits: Grant = AS_BEFORE,
+    notify: Sequence[Channel] = (),
 ) -> Resumption:
     """Prove a search that was left: everything as `prove_search`, and that space, data and code are what they were.
 
@@ -82,7 +88,7 @@ def prove_again(
         extended = f"{extension.epochs} more epochs for {', '.join(child.parent for child in children)}"
     elif extension:
         config, space, extended = with_more_trials(config, space, extension, record.sampled)
-    config = config.model_copy(update=limits.given)
+    config = config.model_copy(update={**limits.given, "notify": tuple(notify)})
     proved = prove(config, space, also=_pretrained(record), warm=stored_warm_start(stored))
     changes = [*in_space, *changes_since(stored, store, proved)]
     if extension and proved.data.hash != mapping(stored.get("data")).get("hash"):

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -23,6 +23,8 @@ from tuner.disk_budget import DiskBudget, prove_room
 from tuner.evidence.gathering import Gatherer
 from tuner.extension import Extension
 from tuner.interruption import Interruption, SearchFailedError, heeding_requests, withdraw_requests
+from tuner.notifications.delivery import Channel
+from tuner.notifications.notifier import Notifier
 from tuner.proved import ProvedSearch, assignment_of, prove_search, resolved_yaml, start_facts, write_inputs
 from tuner.ray_backend.address import Head, find_head
 from tuner.report.writer import OutputWriter
@@ -71,6 +73,7 @@ def resume_search(
     accept_changes: bool = False,
     extension: Extension | None = None,
     limits: Grant = AS_BEFORE,
+    notify: Sequence[Channel] = (),
     address: str | None = None,
 ) -> Store:
     """Go on with a search that was left before its end, however that happened, or beyond its end.
@@ -84,6 +87,7 @@ def resume_search(
         accept_changes: go on though space, data or code differ from what they were, and record how
         extension: what is to be tried beside what it was begun with
         limits: what it is granted from now on
+        notify: as in its config, of which it was not kept
         address: as `run_search`
 
     Raises:
@@ -93,7 +97,8 @@ def resume_search(
     head = find_head(address)
     with store.lock():
         withdraw_requests(store)
-        again = prove_again(store, accept_changes=accept_changes, extension=extension, limits=limits)
+        given: dict[str, Any] = {"extension": extension, "limits": limits, "notify": notify}
+        again = prove_again(store, accept_changes=accept_changes, **given)
         spent = replace(time_spent(store.events()), **dict.fromkeys(again.granted, 0.0))
         return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners, spent, head)
 
@@ -125,11 +130,13 @@ def _searched(
         store = opened()
         held.enter_context(store.lock())
         gatherer, failures = Gatherer(store), SameFailures(config.max_same_failures, interrupted)
-        followers = [failures.put, *listeners]
+        notifier = Notifier(store, config.notify, lambda: allowance.nearly_used_up)
+        held.callback(notifier.end, gatherer)
+        followers = [failures.put, *listeners, notifier.put]
         with heeding_requests(store, interrupted), _followed(store, proved, gatherer, allowance, followers):
             begin(store, proved)
             phases = SearchPhases(store, proved, assignment_of(store, proved, needs), allowance)
-            _run(store, phases, slots, allowance, interrupted)
+            _run(store, phases, slots, allowance, interrupted, notifier)
         _report(store, proved, gatherer, interrupted)
     if interrupted.unasked:
         raise SearchFailedError(interrupted.reason)
@@ -201,13 +208,20 @@ def _prove_nodes(proved: ProvedSearch, slots: Slots) -> Needs:
     return needs
 
 
-def _run(store: Store, phases: SearchPhases, slots: Slots, allowance: Allowance, interrupted: Interruption) -> None:
+def _run(
+    store: Store,
+    phases: SearchPhases,
+    slots: Slots,
+    allowance: Allowance,
+    interrupted: Interruption,
+    notifier: Notifier,
+) -> None:
     from tuner.ray_backend.tune_loop import run_phases
     from tuner.ray_backend.vigil import watching_ray
 
     status, reason = "complete", ""
     try:
-        with watching_ray(interrupted, partial(_end_at_once, store)):
+        with watching_ray(interrupted, partial(_end_at_once, store, notifier)):
             if not interrupted.is_set():
                 run_phases(phases, slots, _new_folder(store.ray, "trials"), interrupted, note=partial(_note, store))
         if interrupted.is_set():
@@ -239,9 +253,10 @@ def _report(store: Store, proved: ProvedSearch, gatherer: Gatherer, interrupted:
             store.append("note", text=interrupted.reason)
 
 
-def _end_at_once(store: Store, reason: str) -> NoReturn:
+def _end_at_once(store: Store, notifier: Notifier, reason: str) -> NoReturn:
     """End a search whose loop hangs, and its process; tables stay as they were last written, until it goes on."""
     store.append("search_ended", status="failed", reason=reason)
+    notifier.end()
     print(f"error: {reason}; `tuner resume {store.name}` goes on", file=sys.stderr, flush=True)
     os._exit(1)
 

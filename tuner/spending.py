@@ -9,6 +9,9 @@ from typing import Any
 
 from tuner.tolerant import mapping, number, text
 
+NEARLY = 0.9
+"""the share of a budget that is spent when people are told of it"""
+
 
 @dataclass(frozen=True)
 class Spent:

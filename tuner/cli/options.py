@@ -22,6 +22,10 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="auto|HOST:PORT", help="run on this Ray cluster; default: RAY_ADDRESS, or this machine alone"),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(envvar="THAW_NOTIFY", metavar="URL|FILE", help="tell there how it ends; repeatable; see apprise"),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="never download pretrained weights")]
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainable.errors import UserError
+
 if TYPE_CHECKING:
     from tuner.ray_backend.jobs import Argument
 
@@ -16,8 +18,10 @@ Cluster = Annotated[
     str | None,
     typer.Option("--cluster", metavar="FILE|URL", help="do it there: `ray up`'s file, or the dashboard's URL"),
 ]
-SHIPPED = ("space", "plugin")
+SHIPPED = ("space", "plugin", "notify")
 """arguments and options whose files the head is given copies of"""
+SECRET = "notify"
+"""an option that may hold passwords"""
 
 
 def runs_on_head(command: Callable[..., None]) -> Callable[..., None]:
@@ -117,5 +121,10 @@ def _arguments(parameter: Any, value: Any) -> "Iterator[Argument]":
     for one in value if isinstance(value, (list, tuple)) else [value]:
         if parameter.name in SHIPPED and Path(one).is_file():
             yield from (*([option] if option else ()), Shipped(Path(one)))
+        elif parameter.name == SECRET:
+            raise UserError(
+                f"{option}: the cluster would keep the address with its jobs, for all to see; give a file that holds "
+                "it, or set THAW_NOTIFY on the head"
+            )
         else:
             yield f"{option}={one}" if option else str(one)

@@ -16,6 +16,7 @@ from tuner.cli.options import (
     Address,
     Data,
     Name,
+    Notify,
     Offline,
     Plugins,
     Results,
@@ -85,6 +86,7 @@ def search(
         Literal["plain", "auto"], typer.Option(help="auto: a probe may choose another layout, or compiled steps")
     ] = "plain",
     offline: Offline = False,
+    notify: Notify = None,
     address: Address = None,
     plugin: Plugins = None,  # noqa: ARG001  (loaded as it is read)
     *,
@@ -132,6 +134,7 @@ def search(
         compute=compute,
         results=results,
         offline=offline,
+        notify=tuple(notify or ()),
     )
     store = Store(beneath(as_place(results), config.name))
     _watch(store, lambda progress: run_search(config, progress.hear, address=address))
@@ -149,13 +152,14 @@ def resume(
     gpu_hours: MoreGpuHours = None,
     address: Address = None,
     disk_gib: DiskGib = None,
+    notify: Notify = None,
 ) -> None:
     """Go on with a search that was interrupted, killed or out of time."""
     from tuner.config import Grant, parse_options
     from tuner.store import Store
 
     limits = parse_options(Grant, hours=hours, gpu_hours=gpu_hours, disk_gib=disk_gib)
-    _go_on(Store.open(name, results), accept_changes, limits, address)
+    _go_on(Store.open(name, results), accept_changes, limits, notify, address)
 
 
 @app.command()
@@ -175,6 +179,7 @@ def extend(
     hours: MoreHours = None,
     gpu_hours: MoreGpuHours = None,
     disk_gib: DiskGib = None,
+    notify: Notify = None,
     address: Address = None,
 ) -> None:
     """Try more trials in a search that has ended or was left, or train its best ones on, as trials of their own."""
@@ -190,7 +195,7 @@ def extend(
         raise UserError(f"--top {top}: says how many trials get more epochs; give --epochs as well")
     extension = Extension(_added("--trials", trials), space, _added("--epochs", epochs), top)
     limits = parse_options(Grant, hours=hours, gpu_hours=gpu_hours, disk_gib=disk_gib)
-    _go_on(Store.open(name, results), accept_changes, limits, address, extension)
+    _go_on(Store.open(name, results), accept_changes, limits, notify, address, extension)
 
 
 def _added(option: str, number: str | None) -> int | None:
@@ -205,10 +210,13 @@ def _go_on(
     store: "Store",
     accept_changes: bool,
     limits: "Grant",
+    notify: list[str] | None,
     address: str | None,
     extension: "Extension | None" = None,
 ) -> None:
     """Run a search on from its log, of which progress knows."""
+    from pydantic import SecretStr
+
     from tuner.run import resume_search
 
     def run(progress: "Progress") -> "Store":
@@ -220,6 +228,7 @@ def _go_on(
             accept_changes=accept_changes,
             extension=extension,
             limits=limits,
+            notify=tuple(map(SecretStr, notify or ())),
             address=address,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tuner.spending import NOTHING_SPENT, Spent
+from tuner.spending import NEARLY, NOTHING_SPENT, Spent
 
 
 class Allowance:
@@ -51,6 +51,16 @@ class Allowance:
         if self._gpu_hours is not None and self.gpu_hours_used >= self._gpu_hours:
             return f"{self._gpu_hours:g} GPU hours are used; more: `tuner resume --gpu-hours`"
         return next(filter(None, (used_up() for used_up in self._others)), "")
+
+    @property
+    def nearly_used_up(self) -> str:
+        """What is used but for a tenth, in words; empty while there is more of everything."""
+        hours = (self._clock() - self._began) / 3600
+        if self._hours is not None and hours >= NEARLY * self._hours:
+            return f"{hours / self._hours:.0%} of {self._hours:g} hours are over"
+        if self._gpu_hours is not None and (used := self.gpu_hours_used) >= NEARLY * self._gpu_hours:
+            return f"{used / self._gpu_hours:.0%} of {self._gpu_hours:g} GPU hours are used"
+        return ""
 
     def begin(self, trial: str) -> None:
         """Take in that a trial is given its GPUs."""

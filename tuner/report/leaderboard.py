@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -269,11 +269,11 @@ def _markdown_table(
     for entry in shown:
         row = [*["✓" if name_of(entry) in front else ""] * timed, name_of(entry)]
         if isinstance(entry, TrialRecord):
-            row = [_place(search, entry, evidence, above), *row, *config_cells(entry), *field_cells(entry, searched)]
+            row = [place_of(search, entry, evidence, above), *row, *config_cells(entry), *field_cells(entry, searched)]
             row.append(f"{f'{entry.best_epoch:g}' if entry.best_epoch else '-'}/{entry.epochs_run:g}")
         else:
             row = ["", *row, *[""] * (len(CONFIG_COLUMNS) + len(searched) + 1)]
-        row.append(_objective_cell(search, entry, evidence))
+        row.append(objective_cell(search, entry, evidence))
         row += [table.spread(**vars(repeats[name_of(entry)])) if name_of(entry) in repeats else ""] * bool(repeats)
         row += [table.metric(_val(entry).get(name)) for name in readable]
         row += [table.metric(entry.test.get(search.metric))] * tested
@@ -289,7 +289,7 @@ def _latency_cell(search: SearchRecord, entry: Entry) -> str:
     return "" if latency is None else f"{latency:.3g}"
 
 
-def _place(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, above: set[str]) -> str:
+def place_of(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, above: Collection[str] = ()) -> str:
     """`1=`: the rank, and whether it is shared with the best; `†` above the best finished one."""
     rank = (evidence.ranks if evidence else search.ranks()).get(trial.id)
     place = "†" if trial.id in above else "" if rank is None else str(rank)
@@ -338,7 +338,7 @@ def config_cells(trial: TrialRecord) -> list[str]:
     ]
 
 
-def _objective_cell(search: SearchRecord, entry: Entry, evidence: Evidence | None) -> str:
+def objective_cell(search: SearchRecord, entry: Entry, evidence: Evidence | None) -> str:
     """`0.763 [0.71, 0.81] (+0.021)`."""
     scores = _scores(search, entry, evidence)
     cell = table.metric(scores["objective"])

@@ -112,3 +112,14 @@ def test_going_on_is_begun_there(head: Head, run_tuner: RunTuner, make_space: Ma
         ["extend", "birds", "--trials=+4", "--space", Shipped(space), "--address=auto"],
     ]
     assert [search for _, search in head.started] == ["birds", "birds"]
+
+
+def test_addresses_of_services_go_there_in_files_only(head: Head, run_tuner: RunTuner, tmp_path: Path) -> None:
+    ran = run_tuner("resume", "birds", "--notify", "slack://open-sesame", "--cluster", "c.yaml")
+    assert (ran.code, head.ran) == (2, [])
+    assert "--notify: the cluster would keep the address" in ran.err
+    assert "open-sesame" not in ran.err
+    file = tmp_path / "where.txt"
+    file.write_text("slack://open-sesame")
+    run_tuner("resume", "birds", "--notify", file, "--cluster", "c.yaml")
+    assert head.ran == [["resume", "birds", "--notify", Shipped(file), "--address=auto"]]

@@ -77,3 +77,16 @@ def test_each_trial_counts_for_its_own_share() -> None:
     allowance.begin("t0002")
     now = 1 * HOUR
     assert allowance.gpu_hours_used == 1.25
+
+
+def test_people_are_told_when_a_tenth_is_left() -> None:
+    now = 0.0
+    of_wall_clock = Allowance(hours=2, clock=lambda: now)
+    of_gpus = Allowance(gpu_hours=4, gpus_of=lambda _: 2, clock=lambda: now)
+    of_gpus.begin("t0001")
+    now = 1.7 * HOUR
+    assert (of_wall_clock.nearly_used_up, of_gpus.nearly_used_up) == ("", "")
+    now = 1.82 * HOUR
+    assert of_wall_clock.nearly_used_up == "91% of 2 hours are over"
+    assert of_gpus.nearly_used_up == "91% of 4 GPU hours are used"
+    assert Allowance(clock=lambda: now).nearly_used_up == ""
