@@ -36,6 +36,8 @@ class DataConfig(Strict):
     """labels with fewer positives are left out"""
     skip_unreadable: bool = False
     """leave out images that cannot be decoded, instead of stopping"""
+    strict_data: bool = False
+    """stop at warnings of the inspection as at errors"""
     data_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """keys the split and the augmented views; one for the search"""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -114,12 +115,15 @@ def prove(
 
 
 def write_inputs(store: Store, proved: ProvedSearch) -> None:
-    """Write the split, search.yaml and the plugins into a search's folder."""
+    """Write the split, search.yaml, what inspection found and the plugins into a search's folder."""
     write_splits(store.splits, proved.data.rows)
     write_atomically(store.search_yaml, resolved_yaml(proved))
+    write_atomically(store.inspection_json, json.dumps(proved.data.inspection.to_json(), indent=1))
     for plugin in loaded_plugins():
         write_atomically(store.folder / "plugins" / plugin.name, plugin.source)
-    store.home.push(store.splits, store.search_yaml, store.folder / "plugins")  # workers read them
+    store.home.push(
+        store.splits, store.search_yaml, store.inspection_json, store.folder / "plugins"
+    )  # workers read them
 
 
 def resolved_yaml(proved: ProvedSearch) -> str:

@@ -129,6 +129,10 @@ class Store:
         return self.folder / "search.yaml"
 
     @property
+    def inspection_json(self) -> Path:
+        return self.folder / "inspection.json"
+
+    @property
     def best_yaml(self) -> Path:
         return self.folder / "best.yaml"
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from trainable.errors import UserError
 from tuner.config import DataConfig
@@ -72,3 +73,21 @@ def test_rare_labels_are_left_out_on_request(data: Path) -> None:
     assert prepared.labels == ("blue", "green", "red")
     assert prepared.left_out == {"rare": "label with 1 positives"}
     assert len(prepared.rows) == 40
+
+
+def test_strict_data_stop_at_a_copy_in_another_split(data: Path) -> None:
+    """The copy is of another format; the table gives the split."""
+    lines = data.read_text().splitlines()
+    copied = data.parent / lines[1].split(",")[0]
+    with Image.open(copied) as picture:
+        picture.save(copied.with_name("copy.bmp"))
+    splits = ["split", *("train" if number % 4 else "val" for number in range(1, len(lines)))]
+    rows = [f"{line},{split}" for line, split in zip(lines, splits, strict=True)]
+    data.write_text("\n".join([*rows, f"images/copy.bmp,{lines[1].split(',')[1]},val"]) + "\n")
+    examined = examine(DataConfig(path=data))
+    assert [(one.image, one.kind, one.across) for one in examined.inspection.duplicates if "copy" in one.image] == [
+        ("images/copy.bmp", "near", True)
+    ]
+    prepare(examined)
+    with pytest.raises(UserError, match=r"looks like .*--strict-data"):
+        prepare(examine(DataConfig(path=data, strict_data=True)))

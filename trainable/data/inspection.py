@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from trainable.data.drift import Drift, drift_problems
+from trainable.data.duplicates import Duplicate, duplicate_problems
+from trainable.data.label_names import misspelt, spelt_alike
 from trainable.data.manifest import Manifest, Problem, Row
 from trainable.data.prepared import Scan
 from trainable.data.splits import SPLITS
@@ -39,6 +42,8 @@ class Inspection:
     together: Mapping[tuple[str, str], int]
     """Pairs of labels that occur in one image -> images; pairs that never do are left out."""
     problems: tuple[Problem, ...]
+    duplicates: tuple[Duplicate, ...] = ()
+    drift: tuple[Drift, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -65,6 +70,10 @@ class Inspection:
             "balance": {label: dict(counts) for label, counts in self.balance.items()},
             "co_occurrence": [[totals[a] if a == b else pairs.get((a, b), 0) for b in labels] for a in labels],
             "problems": [dataclasses.asdict(problem) for problem in self.problems],
+            "duplicates": [
+                dataclasses.asdict(duplicate) | {"across": duplicate.across} for duplicate in self.duplicates
+            ],
+            "drift": [dataclasses.asdict(drift) for drift in self.drift],
         }
 
     def lines(self) -> list[str]:
@@ -87,14 +96,33 @@ class Inspection:
         often = sorted(self.together.items(), key=lambda item: (-item[1], item[0]))[:SHOWN_PAIRS]
         if often:
             lines.append("Most often together: " + ", ".join(f"{a} + {b} {count}" for (a, b), count in often))
+        if self.duplicates:
+            lines.append(self._duplicates_line())
+        return [*lines, *self.problem_lines()]
+
+    def problem_lines(self) -> list[str]:
+        """Errors, then warnings, up to twenty of each."""
+        lines = []
         for severity, found in (("error", self.errors), ("warning", self.warnings)):
             lines += [f"{severity}: {problem.row}: {problem.message}" for problem in found[:SHOWN_PROBLEMS]]
             if len(found) > SHOWN_PROBLEMS:
                 lines.append(f"{severity}: ... and {len(found) - SHOWN_PROBLEMS} more")
         return lines
 
+    def _duplicates_line(self) -> str:
+        kinds = Counter(duplicate.kind for duplicate in self.duplicates)
+        across = sum(duplicate.across for duplicate in self.duplicates)
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        return f"Duplicates: {counts}; {across} across splits"
 
-def inspect(manifest: Manifest, scan: Scan, splits: Mapping[str, str] | None = None) -> Inspection:
+
+def inspect(
+    manifest: Manifest,
+    scan: Scan,
+    splits: Mapping[str, str] | None = None,
+    duplicates: Sequence[Duplicate] = (),
+    drift: Sequence[Drift] = (),
+) -> Inspection:
     """Check a manifest against its scanned files and, where there is one, its split (image id -> split).
 
     Errors must be settled before training; each names its row and the remedy. Balance and pairs count every row of the
@@ -111,9 +139,11 @@ def inspect(manifest: Manifest, scan: Scan, splits: Mapping[str, str] | None = N
     problems = [
         *manifest.problems,
         *_unreadable(manifest, scan),
-        *_label_problems(manifest),
-        *_same_content(manifest, scan, splits),
+        *_label_names(manifest),
+        *_label_counts(manifest),
+        *duplicate_problems(manifest, duplicates),
         *(_split_problems(manifest, splits, counts) if splits else ()),
+        *drift_problems(drift),
     ]
     return Inspection(
         layout=manifest.layout,
@@ -126,6 +156,8 @@ def inspect(manifest: Manifest, scan: Scan, splits: Mapping[str, str] | None = N
         balance={label: {name: counts[label, name] for name in columns} for label in manifest.labels},
         together=dict(sorted(pairs.items())),
         problems=tuple(sorted(problems, key=lambda problem: problem.severity)),
+        duplicates=tuple(duplicates),
+        drift=tuple(drift),
     )
 
 
@@ -146,16 +178,19 @@ def _unreadable(manifest: Manifest, scan: Scan) -> Iterator[Problem]:
             yield Problem("error", "unreadable", row.where, f"unreadable ({reason}); {remedy}")
 
 
-def _label_problems(manifest: Manifest) -> Iterator[Problem]:
-    alike: dict[str, list[str]] = {}
-    for label in manifest.labels:
-        alike.setdefault("".join(label.split()).casefold(), []).append(label)
-    for names in alike.values():
-        if len(names) > 1:
-            first = next((row.where for row in manifest.rows if names[-1] in row.labels), names[-1])
-            quoted = " and ".join(repr(name) for name in names)
-            message = f"labels {quoted} differ only by case or spaces; spell them alike"
-            yield Problem("error", "similar_labels", first, message)
+def _label_names(manifest: Manifest) -> Iterator[Problem]:
+    images = dict.fromkeys(manifest.labels, 0) | Counter(label for row in manifest.rows for label in row.labels)
+    firsts = {label: row.where for row in reversed(manifest.rows) for label in row.labels}
+    for names in spelt_alike(manifest.labels):
+        quoted = " and ".join(repr(name) for name in names)
+        message = f"labels {quoted} differ only by case, spaces, dashes or underscores; spell them alike"
+        yield Problem("error", "similar_labels", firsts.get(names[-1], names[-1]), message)
+    for label, other in misspelt(images):
+        message = f"label {label!r} ({images[label]} images) may be {other!r} ({images[other]}); spell them alike if so"
+        yield Problem("warning", "label_variant", firsts.get(label, label), message)
+
+
+def _label_counts(manifest: Manifest) -> Iterator[Problem]:
     if manifest.task == "multilabel":
         return
     for row in manifest.rows:
@@ -169,25 +204,6 @@ def _label_problems(manifest: Manifest) -> Iterator[Problem]:
                 f"has {len(row.labels)} labels ({several}); multi-class needs one: correct it, or task: multilabel"
             )
             yield Problem("error", "several_labels", row.where, message)
-
-
-def _same_content(manifest: Manifest, scan: Scan, splits: Mapping[str, str] | None) -> Iterator[Problem]:
-    first: dict[str, Row] = {}
-    for row in manifest.rows:
-        sha = scan.images[row.image].sha256
-        if sha is None:
-            continue
-        twin = first.setdefault(sha, row)
-        if twin is row:
-            continue
-        if splits and splits[twin.image] != splits[row.image]:
-            where = f"{splits[twin.image]}, this one in {splits[row.image]}"
-            message = f"has the content of {twin.image}, which is in {where}: scores would flatter; give both one group"
-            yield Problem("warning", "leak", row.where, message)
-        else:
-            labels = "" if row.labels == twin.labels else " but other labels"
-            message = f"has the content of {twin.image}{labels}; remove one of the two, or give both one group"
-            yield Problem("warning", "same_content", row.where, message)
 
 
 def _split_problems(

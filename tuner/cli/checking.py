@@ -57,7 +57,7 @@ def check(
             proved, never_trained = _prove(space, config, overrides, offline)
     if as_json:
         notes = {"cluster_notes": nodes.notes} if nodes else {}
-        found = {"ok": not mistakes, "mistakes": mistakes, "never_trained": never_trained, **notes}
+        found = {"ok": not mistakes, "mistakes": mistakes, "never_trained": never_trained, **notes, **_warnings(proved)}
         print(json.dumps(found, indent=1))
         raise typer.Exit(EXIT_MISTAKE if mistakes else 0)
     if mistakes:
@@ -87,6 +87,12 @@ def _prove(
     return proved, prove_limits(proved.space, labels, threads=1).never
 
 
+def _warnings(proved: "Proved | None") -> dict[str, list[str]]:
+    if proved is None or proved.data is None:
+        return {}
+    return {"warnings": [f"{problem.row}: {problem.message}" for problem in proved.data.inspection.warnings]}
+
+
 def _told_cluster(found: "ProvedCluster | None") -> Iterator[str]:
     if found is None:
         return
@@ -107,3 +113,4 @@ def _told_space(proved: "Proved | None", data: Path | None) -> Iterator[str]:
         sizes = ", ".join(f"{name} {count}" for name, count in proved.data.split_sizes.items())
         yield f"{data}: {proved.data.inspection.layout}"
         yield f"{proved.data.task}, {len(proved.data.labels)} labels; images: {sizes}"
+        yield from proved.data.inspection.problem_lines()

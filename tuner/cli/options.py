@@ -59,6 +59,9 @@ def _reading(
     ] = None,
     drop_rare_labels: Annotated[int | None, typer.Option(help="leave out labels with fewer positives")] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="leave out broken images")] = False,
+    strict_data: Annotated[
+        bool, typer.Option("--strict-data", help="stop at warnings as well: duplicates across splits, drift, ...")
+    ] = False,
     data_seed: Annotated[int, typer.Option(help="keys split and augmented views")] = 0,
 ) -> None:
     """The options of every command that reads data; their names are DataConfig's fields."""

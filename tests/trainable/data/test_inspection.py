@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -40,22 +39,6 @@ def test_files_that_are_missing_or_broken(images: MakeImages, tmp_path: Path) ->
     assert rest.labels == ("x", "y")
 
 
-def test_identical_files(images: MakeImages, tmp_path: Path) -> None:
-    root = images("x/a.png", "y/b.png")
-    shutil.copy(root / "x/a.png", root / "x/twin.png")
-    shutil.copy(root / "x/a.png", root / "y/other.png")
-    manifest = read_manifest(root)
-    scan = scan_images({row.image: row.path for row in manifest.rows}, [4], tmp_path)
-    found = inspect(manifest, scan).warnings
-    assert [(problem.kind, problem.row) for problem in found] == [
-        ("same_content", "x/twin.png"),
-        ("same_content", "y/other.png"),
-    ]
-    assert "other labels" in found[1].message
-    splits = {"x/a.png": "train", "x/twin.png": "val", "y/b.png": "val", "y/other.png": "train"}
-    assert ("warning", "leak", "x/twin.png") in kinds(inspect(manifest, scan, splits))
-
-
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])
 def test_rows_without_and_with_several_labels(task: Task) -> None:
     manifest = manifest_of({"a": ("x",), "b": (), "c": ("x", "y")}, task=task)
@@ -70,6 +53,14 @@ def test_labels_that_differ_by_case_or_spaces() -> None:
     problem = inspect(manifest, scanned(manifest)).errors[0]
     assert (problem.kind, problem.row) == ("similar_labels", "a (line 2)")
     assert "'Hotdog' and 'hot dog'" in problem.message
+
+
+def test_a_rare_label_that_may_be_a_slip_of_another() -> None:
+    labels = {f"{number:02}": ("elephant",) for number in range(9)} | {"x": ("elepahnt",), "y": ("cat",)}
+    manifest = manifest_of(labels)
+    (problem,) = inspect(manifest, scanned(manifest)).problems
+    assert (problem.severity, problem.kind, problem.row) == ("warning", "label_variant", "x (line 11)")
+    assert problem.message == "label 'elepahnt' (1 images) may be 'elephant' (9); spell them alike if so"
 
 
 def test_splits_without_a_label_and_with_a_torn_group() -> None:
