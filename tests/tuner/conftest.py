@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_leftovers import GridOfFour, Left
 from small_searches import (
     MakeSpace,
     RunTuner,
@@ -18,6 +22,8 @@ from small_searches import (
 )
 
 from tuner.result import Result, search
+from tuner.run import run_search
+from tuner.store import Event, Store
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +68,27 @@ def searched(labels_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Resu
 @pytest.fixture
 def run_tuner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunTuner:
     return tuner_in_process(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A finished search of four trials and two repeats; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THAW_CACHE", str(folder / "cache"))
+        search_without_ray(patch)
+        return run_search(GridOfFour(folder).config(folder / "results"))
+
+
+@pytest.fixture
+def left(whole: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Left:
+    def cut(place: Callable[[list[Event]], int]) -> Store:
+        shutil.copytree(whole.folder.parent.parent, tmp_path / "copy")
+        store = Store(tmp_path / "copy" / "results" / "new")
+        events = list(store.events())
+        kept = [json.dumps(event) + "\n" for event in events[: place(events)]]
+        store.events_jsonl.write_text("".join(kept) + '{"v": 1, "seq"')
+        return store
+
+    search_without_ray(monkeypatch)
+    return cut

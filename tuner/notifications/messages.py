@@ -8,7 +8,7 @@ from typing import Literal
 from tuner.evidence.gathering import Evidence
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report import table
-from tuner.report.leaderboard import CONFIG_COLUMNS, config_cells, objective_cell, place_of
+from tuner.report.readable import CONFIG_COLUMNS, config_cells, objective_cell, place_of
 from tuner.spending import NEARLY
 from tuner.storage.place import Place
 

@@ -9,7 +9,7 @@ from typing import Any
 from tuner.records import TrialRecord
 from tuner.report import table
 from tuner.report.comparison import SPLITS, Comparison, Score, Unlike
-from tuner.report.leaderboard import CONFIG_COLUMNS, READABLE_METRICS, config_cells
+from tuner.report.readable import CONFIG_COLUMNS, READABLE_METRICS, config_cells
 from tuner.report.sides import Side
 
 _TITLES = {"space": "What was searched", "data": "On what data", "run": "How it was run"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tuner.records import Note, SearchRecord, TrialRecord
 from tuner.report import table
-from tuner.report.leaderboard import CONFIG_COLUMNS, config_cells
+from tuner.report.readable import CONFIG_COLUMNS, config_cells
 from tuner.tolerant import integer, mapping, text
 
 _METRICS = {

@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from faulty_store import FaultyFileSystem, no_fault
-from small_searches import RunTuner, search_without_ray, tiny_space, write_labels_csv, write_space
-from small_trials import MEASURED
+from small_leftovers import GridOfFour, told
+from small_searches import RunTuner
 
-from tuner.config import SearchConfig, parse_options
 from tuner.records import SearchRecord
 from tuner.result import load
 from tuner.run import resume_search, run_search
@@ -24,48 +21,17 @@ from tuner.storage.segments import LogEndedError
 from tuner.store import Event, Store
 
 pytestmark = [pytest.mark.usefixtures("_without_ray"), pytest.mark.real]
-MEASURED_OF_TRIALS = {*MEASURED, "time", "updated"}
-
-
-class Inputs:
-    """Of a grid of four trials, the best of which is repeated and scored on test."""
-
-    def __init__(self, folder: Path) -> None:
-        axes = {"head.kind": {"choice": ["linear", "mlp"]}, "optimizer.lr": {"choice": [1e-3, 1e-2]}}
-        self._space = write_space(folder / "space.yaml", tiny_space(axes=axes, sampler="grid", baseline={"freeze": 2}))
-        self.data = write_labels_csv(folder / "data")
-
-    def config(self, results: str | Path) -> SearchConfig:
-        options: dict[str, Any] = {"name": "new", "results": results, "data": {"path": self.data}, "trials": 4}
-        return parse_options(SearchConfig, space=str(self._space), reruns={"repeats": 1}, top_k=1, **options)
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    return Inputs(tmp_path_factory.mktemp("inputs"))
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> GridOfFour:
+    return GridOfFour(tmp_path_factory.mktemp("inputs"))
 
 
-@pytest.fixture(scope="module")
-def in_a_folder(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> SearchRecord:
+@pytest.fixture
+def in_a_folder(whole: Store) -> SearchRecord:
     """What the search comes to in a folder."""
-    folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("THAW_CACHE", str(folder / "cache"))
-        search_without_ray(patch)
-        return run_search(inputs.config(folder / "results")).record()
-
-
-def told(search: SearchRecord) -> dict[str, Any]:
-    """What a search came to, without what is measured anew."""
-    trials = {}
-    for trial in (*search.trials, *search.reruns):
-        epochs = [
-            {name: value for name, value in vars(epoch).items() if name not in MEASURED_OF_TRIALS}
-            for epoch in trial.epochs
-        ]
-        trials[trial.id] = (trial.number, trial.config, trial.params, trial.status, dict(trial.test), epochs)
-    references = {reference.name: (reference.val, reference.test) for reference in search.references}
-    return {"trials": trials, "references": references, "status": search.status, "test_reads": search.test_reads}
+    return whole.record()
 
 
 class KilledError(BaseException):
@@ -86,7 +52,7 @@ def kill_at(kind: str, trial: str | None = None, number: int = 1) -> Callable[[E
 
 
 def test_a_search_that_lost_its_machine_comes_to_the_same(
-    inputs: Inputs, in_a_folder: SearchRecord, results: str, on_machine: Callable[[str], None]
+    inputs: GridOfFour, in_a_folder: SearchRecord, results: str, on_machine: Callable[[str], None]
 ) -> None:
     on_machine("first")
     with pytest.raises(KilledError):
@@ -115,7 +81,7 @@ def test_a_search_that_lost_its_machine_comes_to_the_same(
 
 
 def test_a_store_that_goes_away_pauses_the_search(
-    inputs: Inputs, in_a_folder: SearchRecord, faulty: FaultyFileSystem, monkeypatch: pytest.MonkeyPatch
+    inputs: GridOfFour, in_a_folder: SearchRecord, faulty: FaultyFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_home, "PATIENCE_SECONDS", 0.01)
     results = f"faulty://{uuid.uuid4().hex}/results"
@@ -132,7 +98,7 @@ def test_a_store_that_goes_away_pauses_the_search(
 
 
 def test_files_that_cannot_be_brought_home_are_told_of_and_hold_nothing_up(
-    inputs: Inputs, in_a_folder: SearchRecord, faulty: FaultyFileSystem, monkeypatch: pytest.MonkeyPatch
+    inputs: GridOfFour, in_a_folder: SearchRecord, faulty: FaultyFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_home, "PATIENCE_SECONDS", 0.01)
     results = f"faulty://{uuid.uuid4().hex}/results"
@@ -152,7 +118,7 @@ def test_files_that_cannot_be_brought_home_are_told_of_and_hold_nothing_up(
 
 
 def test_a_search_is_stopped_from_another_machine(
-    inputs: Inputs, results: str, on_machine: Callable[[str], None], run_tuner: RunTuner
+    inputs: GridOfFour, results: str, on_machine: Callable[[str], None], run_tuner: RunTuner
 ) -> None:
     on_machine("driver")
     ran = []
@@ -172,8 +138,27 @@ def test_a_search_is_stopped_from_another_machine(
     assert Store.open("new", results).record().reason == "stopped by `tuner stop`"
 
 
+def test_a_search_is_extended_from_another_machine(
+    inputs: GridOfFour, results: str, on_machine: Callable[[str], None], run_tuner: RunTuner
+) -> None:
+    on_machine("driver")
+    before = run_search(inputs.config(results)).record()
+    (best, *_) = before.ranked()
+    for machine, epochs in (("laptop", 1), ("other laptop", 2)):  # the second goes on from what the first has left
+        on_machine(machine)
+        ran = run_tuner("extend", f"{results}/new", "--epochs", f"+{epochs}", "--top", 1)
+        assert ran.code == 0, ran.err
+    on_machine("third laptop")
+    after = Store.open("new", results).record()
+    assert list(after.trials[: len(before.trials)]) == list(before.trials)
+    children = [trial for trial in after.trials if trial.parent]
+    assert [(child.status, child.epochs_run) for child in children] == [("complete", 1), ("complete", 2)]
+    assert children[0].parent == best.id
+    assert not [note.text for note in after.notes if "is gone" in note.text]
+
+
 def test_every_verb_takes_a_url(
-    inputs: Inputs,
+    inputs: GridOfFour,
     results: str,
     on_machine: Callable[[str], None],
     run_tuner: RunTuner,
