@@ -14,12 +14,18 @@ from pathlib import Path
 from small_searches import ROOT
 
 _HEAD = """
-import json, sys, ray
-options = json.loads(sys.argv[1])
-told = ray.init(address="local", include_dashboard=True, dashboard_host="127.0.0.1", log_to_driver=False, **options)
-print("ANSWERS", json.dumps({"address": told.address_info["gcs_address"], "url": told.dashboard_url}), flush=True)
+import json, sys
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+node = Node(RayParams(**json.loads(sys.argv[1])), head=True)
+told = node.address_info
+print("ANSWERS", json.dumps({"address": told["gcs_address"], "url": told["webui_url"]}), flush=True)
 sys.stdin.read()
 """
+"""`ray.init` gives the agent that takes jobs no port of its own: beside another Ray there would be none"""
+_ON_FREE_PORTS = {"include_dashboard": True, "dashboard_host": "127.0.0.1"} | dict.fromkeys(
+    ("dashboard_port", "dashboard_agent_listen_port", "gcs_server_port"), 0
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def small_head(folder: Path, **options: object) -> Iterator[SmallHead]:
 
     Args:
         folder: with a short path, since sockets lie in it
-        options: of `ray.init`
+        options: of Ray's `RayParams`
     """
     home, programs = folder / "home", folder / "bin"
     home.mkdir(parents=True)
@@ -48,7 +54,7 @@ def small_head(folder: Path, **options: object) -> Iterator[SmallHead]:
     program.chmod(0o755)
     own = {"HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
-    given = {"num_cpus": 2, "_temp_dir": str(folder / "ray"), "dashboard_port": 0, **options}
+    given = _ON_FREE_PORTS | {"num_cpus": 2, "temp_dir": str(folder / "ray")} | options
     process = subprocess.Popen(
         [sys.executable, "-c", _HEAD, json.dumps(given)],
         env=inherited | own,

@@ -42,7 +42,7 @@ def test_a_search_is_submitted_followed_and_listed(head: SmallHead, make_space: 
     submitted = tuner("submit", make_space(), *options, *there)
     assert (submitted.code, submitted.err) == (0, "")
     followed = tuner("logs", "birds", "--follow", *there)
-    assert (followed.code, followed.err) == (0, "")
+    assert (followed.code, followed.err) == (0, ""), followed.out
     assert followed.out.startswith("search birds: up to 2 trials of space")
     assert "search complete" in followed.out
     listed = tuner("ls", "--json", *there)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from trainable.errors import UserError
 
-PROBE_SECONDS = 5.0
-"""that a head may take to answer; Ray itself would wait for a minute"""
+PROBE_SECONDS = 15.0
+"""that a head, which may be busy, may take to answer; Ray itself would wait for a minute"""
 _SETTINGS = b"\x04"
 """the type of the first frame either side sends by HTTP/2, which gRPC uses (RFC 9113, sections 3.4 and 6.5)"""
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
