@@ -14,6 +14,10 @@ class UserError(ValueError):
         self.mistakes = mistakes
 
 
+class UnreachableTrackerError(UserError):
+    """Tracking was demanded, and what it sends to does not answer."""
+
+
 class DivergedError(Exception):
     """The loss is no longer a number: a bad config, not a fault."""
 

@@ -15,6 +15,7 @@ from trainable.precision import Precision
 from trainable.strict import Strict
 from trainable.task import TaskChoice
 from tuner.storage.place import Place, as_place
+from tuner.tracking.trackers import AUTO, parse_tracking
 
 DEFAULT_SPLIT = "70/15/15"
 
@@ -145,6 +146,8 @@ class SearchConfig(Strict):
     resources: Resources = Resources()
     results: Annotated[Place, AfterValidator(as_place)] = Path("results")
     """a folder, or a URL"""
+    tracking: Annotated[str, AfterValidator(parse_tracking)] = AUTO
+    """auto: the trackers that are configured; off; or some by name, without which the search does not begin"""
     offline: bool = False
     """never download pretrained weights"""
     notify: Annotated[tuple[SecretStr, ...], Field(exclude=True, repr=False)] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from trainable.disk import told_of_disk
@@ -12,8 +12,9 @@ from trainable.errors import UserError
 from tuner.storage.home import runs_search
 from tuner.store import Store
 
-STOP = "stop"
-"""what is asked of the driver"""
+STOP, ABORT = "stop", "abort"
+"""what is asked of the driver, by `tuner stop` and where a tracker shows the search"""
+_ABORT_TRIAL = f"{ABORT}-"
 
 
 class Interruption(threading.Event):
@@ -49,13 +50,21 @@ class SearchFailedError(Exception):
 
 
 @contextmanager
-def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
-    """Heed requests to stop, also one that was made since the lock was taken."""
+def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[Callable[[str], bool]]:
+    """Heed requests, also those that were made since the lock was taken.
+
+    Gives what says of a trial whether it is to end at its next evaluation.
+    """
     done = threading.Event()
+    aborted: set[str] = set()
 
     def look() -> None:
-        if store.home.requested(STOP):
+        requests = store.home.requests()
+        if STOP in requests:
             interrupted.interrupt("stopped by `tuner stop`")
+        if ABORT in requests:
+            interrupted.interrupt("aborted where a tracker shows it")
+        aborted.update(name.removeprefix(_ABORT_TRIAL) for name in requests if name.startswith(_ABORT_TRIAL))
 
     def look_again() -> None:
         while not done.wait(store.home.look_seconds):
@@ -65,17 +74,22 @@ def heeding_requests(store: Store, interrupted: Interruption) -> Iterator[None]:
     looking = threading.Thread(target=look_again, name="stop-requests", daemon=True)
     looking.start()
     try:
-        yield
+        yield aborted.__contains__
     finally:
         done.set()
         looking.join()
-        with suppress(OSError):  # where it lies on, the next run withdraws it
-            store.home.withdraw(STOP)
+        with suppress(OSError):  # where they lie on, the next run withdraws them
+            store.home.withdraw()
 
 
 def withdraw_requests(store: Store) -> None:
     """Forget what was asked of an earlier run; by who has just taken the lock."""
-    store.home.withdraw(STOP)
+    store.home.withdraw()
+
+
+def request_abort(store: Store, trial: str | None = None) -> None:
+    """Ask the process that runs a search to stop it, or to end one of its trials as it is. Raises OSError."""
+    store.home.request(ABORT if trial is None else _ABORT_TRIAL + trial)
 
 
 def stop_search(store: Store, *, wait_seconds: float) -> None:

@@ -114,8 +114,8 @@ class PlainLines(_Watched):
         elif event["kind"] == "search_resumed":
             search = self.record
             self._say(f"search {search.name} goes on: {self.standing(search)}")
-            for change in event["changes"]:
-                self._say(f"changed: {change}")
+            for line in (*(f"changed: {change}" for change in event["changes"]), *tracking_remarks(event)):
+                self._say(line)
         elif event["kind"] == "trial_ended":
             search = self.record
             trial = next(trial for trial in (*search.trials, *search.reruns) if trial.id == event["trial"])
@@ -143,7 +143,13 @@ def start_remarks(started: Event) -> list[str]:
         *([f"warning: and {more} more; `tuner inspect` lists all"] if more > 0 else []),
         *(f"limit: {line}" for line in started.get("never_trained", ())),
         *started.get("warm_start_notes", ()),
+        *tracking_remarks(started),
     ]
+
+
+def tracking_remarks(event: Event) -> list[str]:
+    """Where a search is shown, or why it is not, as its beginning or its going on tells."""
+    return [f"tracking: {line}" for line in event.get("tracking", ())]
 
 
 def _trial_line(trial: TrialRecord) -> str:

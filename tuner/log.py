@@ -24,7 +24,7 @@ def read_log(path: Path, warnings: list[str]) -> Iterator[Event]:
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
-            event = _parsed(line)
+            event = event_of(line)
             if event is None:
                 warnings.append(f"{path}, line {number}: not a JSON object, skipped")
             else:
@@ -83,7 +83,7 @@ class OpenLog:
             whole, newline, _ = tail.rpartition(b"\n")
             lines = whole.split(b"\n")
             for line in reversed(lines if start == 0 else lines[1:]):  # the first may lack its beginning
-                event = _parsed(line)
+                event = event_of(line)
                 if event is not None and isinstance(event.get("seq"), int):
                     _require_known(event, path)
                     return start + len(whole) + len(newline), event["seq"]
@@ -101,7 +101,8 @@ def _require_known(event: Event, path: Path) -> None:
         )
 
 
-def _parsed(line: bytes) -> Event | None:
+def event_of(line: bytes) -> Event | None:
+    """The event that a line of a log holds; None for what is none."""
     try:
         event = json.loads(line, parse_constant=lambda _: None)
     except (ValueError, RecursionError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,19 @@ class SearchPhases:
     When the allowance is used up, what is left to train is left out; scores are read in any case.
     """
 
-    def __init__(self, store: Store, proved: ProvedSearch, assignment: Assignment, allowance: Allowance) -> None:
+    def __init__(
+        self,
+        store: Store,
+        proved: ProvedSearch,
+        assignment: Assignment,
+        allowance: Allowance,
+        is_aborted: Callable[[str], bool],
+    ) -> None:
         self._store = store
         self._proved = proved
         self._assignment = assignment
         self._allowance = allowance
+        self._is_aborted = is_aborted
         self.cut_short = False
         """whether the allowance kept something from being trained"""
 
@@ -68,6 +76,7 @@ class SearchPhases:
             warm=[trial for trial in proved.warm.trials if trial.origin not in begun_with],
             breach=proved.feasible.breach,
             past=past,
+            is_aborted=self._is_aborted,
         )
         begun = len(replay(self._store.events()).sampled)
         if begun < proved.trials and proved.space.limits != Limits() and not self._allowance.used_up:
@@ -160,6 +169,7 @@ class SearchPhases:
             NoHalving(),
             allowance=self._allowance,
             weights_sha256=self._proved.weights_sha256,
+            is_aborted=self._is_aborted,
         )
 
 

@@ -34,6 +34,7 @@ from tuner.same_failures import SameFailures, failed_alike
 from tuner.spending import NOTHING_SPENT, Spent, time_spent
 from tuner.storage.place import is_url
 from tuner.store import Event, Store
+from tuner.tracking.following import Tracking, started_trackers
 
 if TYPE_CHECKING:
     from tuner.phases import SearchPhases
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from tuner.ray_backend.slots import Slots
 
 Listener = Callable[[Event], None]
-Begin = Callable[[Store, ProvedSearch], None]
-"""writes what a search's log says before its trials"""
+Begin = Callable[[Store, ProvedSearch, Sequence[str]], None]
+"""writes what a search's log says before its trials, and what people should know of its trackers"""
 
 
 def run_search(config: SearchConfig, *listeners: Listener, address: str | None = None) -> Store:
@@ -56,15 +57,18 @@ def run_search(config: SearchConfig, *listeners: Listener, address: str | None =
 
     Raises:
         UserError: a mistake in address, space, data or options, or the name is taken; nothing has been written.
+        UnreachableTrackerError: as `Tracking.require`; likewise.
         KeyboardInterrupt: Ctrl-C; all that finished is written and running trials are paused.
         SearchFailedError: nobody asked for its end: all trials fail alike, or a disk is full; likewise.
         OSError: the disk is so full that the log cannot tell how it ended, or the store that keeps the log does not
             answer; what the log has is kept.
     """
     head = find_head(address)
-    proved = prove_search(config)
-    opened = partial(Store.create, config.results, config.name)
-    return _searched(proved, opened, _begin, listeners, NOTHING_SPENT, head)
+    with started_trackers(config.tracking) as tracking:
+        proved = prove_search(config)
+        tracking.require()
+        opened = partial(Store.create, config.results, config.name)
+        return _searched(proved, opened, _begin, listeners, NOTHING_SPENT, head, tracking)
 
 
 def resume_search(
@@ -100,7 +104,10 @@ def resume_search(
         given: dict[str, Any] = {"extension": extension, "limits": limits, "notify": notify}
         again = prove_again(store, accept_changes=accept_changes, **given)
         spent = replace(time_spent(store.events()), **dict.fromkeys(again.granted, 0.0))
-        return _searched(again.proved, lambda: store, partial(_go_on, again=again), listeners, spent, head)
+        with started_trackers(again.proved.config.tracking) as tracking:
+            tracking.require()
+            begin = partial(_go_on, again=again)
+            return _searched(again.proved, lambda: store, begin, listeners, spent, head, tracking)
 
 
 def _searched(
@@ -110,6 +117,7 @@ def _searched(
     listeners: Iterable[Listener],
     spent: Spent,
     head: Head | None,
+    tracking: Tracking,
 ) -> Store:
     """Run what is proved, in the folder that is there once there is something to run it on."""
     # Ray and torch take seconds to import: not before there is something to run
@@ -133,11 +141,16 @@ def _searched(
         notifier = Notifier(store, config.notify, lambda: allowance.nearly_used_up)
         held.callback(notifier.end, gatherer)
         followers = [failures.put, *listeners, notifier.put]
-        with heeding_requests(store, interrupted), _followed(store, proved, gatherer, allowance, followers):
-            begin(store, proved)
-            phases = SearchPhases(store, proved, assignment_of(store, proved, needs), allowance)
+        with (
+            heeding_requests(store, interrupted) as is_aborted,
+            _followed(store, proved, gatherer, allowance, followers),
+        ):
+            begin(store, proved, tracking.remarks(config.name))
+            tracking.follow(store)
+            phases = SearchPhases(store, proved, assignment_of(store, proved, needs), allowance, is_aborted)
             _run(store, phases, slots, allowance, interrupted, notifier)
         _report(store, proved, gatherer, interrupted)
+        tracking.finish()
     if interrupted.unasked:
         raise SearchFailedError(interrupted.reason)
     if interrupted.is_set():
@@ -145,10 +158,10 @@ def _searched(
     return store
 
 
-def _begin(store: Store, proved: ProvedSearch) -> None:
+def _begin(store: Store, proved: ProvedSearch, tracking: Sequence[str]) -> None:
     """Write what a search is, and say so in its log."""
     write_inputs(store, proved)
-    store.append("search_started", **start_facts(proved))
+    store.append("search_started", **start_facts(proved), tracking=tracking)
     for cost in proved.feasible.costs:
         store.append("model_measured", **asdict(cost))
     for text in filter(None, (proved.space.notes, proved.config.notes, *proved.feasible.never, *proved.warm.notes)):
@@ -157,12 +170,13 @@ def _begin(store: Store, proved: ProvedSearch) -> None:
         store.append("reference_scored", **asdict(reference))
 
 
-def _go_on(store: Store, proved: ProvedSearch, again: Resumption) -> None:
+def _go_on(store: Store, proved: ProvedSearch, tracking: Sequence[str], again: Resumption) -> None:
     """Say in a search's log that it goes on, what has changed since, and what is added."""
     if all(event["kind"] != "search_started" for event in store.events()):  # killed in between
-        _begin(store, proved)
+        _begin(store, proved, tracking)
         return
     told: dict[str, Any] = {"trials": proved.trials, "changes": list(again.changes), "granted": again.granted}
+    told["tracking"] = tracking
     if again.extended:
         told |= {"extended": again.extended, "axes": list(proved.space.axes), "space": proved.space.name}
         told["children"] = [asdict(child) for child in again.children]

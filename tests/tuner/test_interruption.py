@@ -61,7 +61,7 @@ def test_a_search_is_stopped_from_another_shell(
     record = store.record()
     assert (record.status, record.reason) == ("stopped", "stopped by `tuner stop`")
     assert [trial.status for trial in record.trials] == ["paused"]
-    assert not store.home.requested("stop")
+    assert not store.home.requests()
 
 
 def test_a_search_that_is_just_going_on_is_stopped_before_it_trains(
@@ -75,7 +75,7 @@ def test_a_search_that_is_just_going_on_is_stopped_before_it_trains(
     store.home.request(STOP)  # of a run that was killed
 
     def prove_while_asked(*given: Any, **options: Any) -> Resumption:
-        assert not store.home.requested(STOP)
+        assert not store.home.requests()
         Store(store.folder).home.request(STOP)
         return prove_again(*given, **options)
 
@@ -85,7 +85,7 @@ def test_a_search_that_is_just_going_on_is_stopped_before_it_trains(
         resume_search(store, told.append, _fail_on_training)
     assert [event["kind"] for event in list(store.events())[begun:]] == ["search_resumed", "search_ended"]
     assert store.record().reason == "stopped by `tuner stop`"
-    assert not store.home.requested(STOP)
+    assert not store.home.requests()
 
 
 def _fail_on_training(event: Event) -> None:
@@ -96,7 +96,7 @@ def test_what_does_not_run_is_not_stopped(tmp_path: Path) -> None:
     store = Store.create(tmp_path, "idle")
     with pytest.raises(UserError, match="'idle' is not running: there is nothing to stop"):
         stop_search(store, wait_seconds=1)
-    assert not store.home.requested("stop")
+    assert not store.home.requests()
 
 
 def test_what_heeds_no_requests_is_named(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_what_heeds_no_requests_is_named(tmp_path: Path) -> None:
     told = r"'kept' is not running: it is held by process \d+ on .*, which runs `tuner retrain`"
     with store.lock("tuner retrain"), pytest.raises(UserError, match=told):
         stop_search(Store(store.folder), wait_seconds=0)
-    assert not store.home.requested(STOP)
+    assert not store.home.requests()
 
 
 def test_a_search_that_does_not_stop_in_time_is_named(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import NoReturn
 import typer
 
 from trainable.disk import is_disk_full, told_of_disk
-from trainable.errors import UserError
+from trainable.errors import UnreachableTrackerError, UserError
 
-EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_MISTAKE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 4, 130
 
 app = typer.Typer(
     help="Search hyperparameters of transfer-learned image classifiers.",
@@ -28,7 +28,7 @@ def main() -> NoReturn:
     except UserError as error:
         for mistake in error.mistakes:
             print(f"error: {mistake}", file=sys.stderr)
-        sys.exit(EXIT_MISTAKE)
+        sys.exit(EXIT_UNREACHABLE if isinstance(error, UnreachableTrackerError) else EXIT_MISTAKE)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # whoever read has gone, as `head` does; what is still buffered must not be written at exit

@@ -85,6 +85,9 @@ def search(
     compute: Annotated[
         Literal["plain", "auto"], typer.Option(help="auto: a probe may choose another layout, or compiled steps")
     ] = "plain",
+    tracking: Annotated[
+        str, typer.Option(envvar="THAW_TRACKING", help="auto: trackers that are configured; off; or some by name")
+    ] = "auto",
     offline: Offline = False,
     notify: Notify = None,
     address: Address = None,
@@ -133,6 +136,7 @@ def search(
         precision=precision,
         compute=compute,
         results=results,
+        tracking=tracking,
         offline=offline,
         notify=tuple(notify or ()),
     )

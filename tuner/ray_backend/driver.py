@@ -34,8 +34,8 @@ from tuner.warm_start import WarmTrial
 class Driver:
     """Trials of one search while they run. Every event is in the log before the sampler or a table hears of it.
 
-    Called from Ray Tune's loop, one call at a time. When `allowance` is used up, trials stop at their next epoch.
-    `stratum_fields` are the config fields within whose equal values `halving` compares.
+    Called from Ray Tune's loop, one call at a time. When `allowance` is used up, trials stop at their next epoch, as
+    does one that `is_aborted`. `stratum_fields` are the config fields within whose equal values `halving` compares.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Driver:
         allowance: Allowance,
         weights_sha256: Mapping[str, str],
         stratum_fields: Sequence[str] = (),
+        is_aborted: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
         self._proposals = proposals
@@ -54,6 +55,7 @@ class Driver:
         self._allowance = allowance
         self._weights_sha256 = weights_sha256
         self._stratum_fields = stratum_fields
+        self._is_aborted = is_aborted
         self.running: dict[str, _Trial] = {}
         self._warned: set[str] = set()
         self._halted: dict[str, _Trial] = {}
@@ -93,7 +95,8 @@ class Driver:
         if report["status"] != "running":
             return True
         running.decision = decision
-        return decision != "go_on" or self._out_of_time()
+        running.aborted = decision == "go_on" and self._is_aborted(trial)
+        return decision != "go_on" or running.aborted or self._out_of_time()
 
     def end(self, trial: str, status: str, error: str | None = None, **facts: Any) -> None:
         """Take in that a trial has ended or paused; a second end of the same trial is ignored."""
@@ -103,6 +106,9 @@ class Driver:
         self._allowance.end(trial)
         if running.decision != "go_on":
             facts["rung"] = rungs_reached(self._halving.levels, running.epoch)
+        if running.aborted:
+            facts["aborted"] = True
+            self._store.append("note", trial, text=f"{trial} was aborted where a tracker shows it")
         self._store.append("trial_ended", trial, status=status, error=error, **facts)
         diverged = status == "pruned" and error is not None
         self._proposals.tell(trial, status, None if diverged else running.best_value)
@@ -133,8 +139,12 @@ class Driver:
             self.end(trial, "paused")
 
     def stopped_early(self, trial: str) -> str:
-        """The status of a trial that was told to stop: `pruned` or `paused` at a rung, or `paused` for want of time."""
-        return "pruned" if self.running[trial].decision == "stop" else "paused"
+        """The status of a trial that was told to stop.
+
+        `pruned` or `paused` at a rung, `pruned` as well where people have aborted it, or `paused` for want of time.
+        """
+        told = self.running[trial]
+        return "pruned" if told.decision == "stop" or told.aborted else "paused"
 
     def _new(self) -> Proposal | None:
         """The next of the proposals."""
@@ -239,6 +249,8 @@ class _Trial:
     epoch: float = 0
     best_value: float | None = None
     decision: Decision = "go_on"
+    aborted: bool = False
+    """by people, at its last evaluation"""
 
 
 def _with_micro_batch(proposal: Proposal, micro_batch: int) -> Proposal:
@@ -268,6 +280,7 @@ def search_driver(
     warm: Iterable[WarmTrial] = (),
     breach: Callable[[TrialConfig], str | None] = lambda _: None,
     past: Sequence[Mapping[str, Any]] = (),
+    is_aborted: Callable[[str], bool] = lambda _: False,
 ) -> Driver:
     """The driver of a space's own trials: sampled, cheap ones first, and halved where its scheduler says so.
 
@@ -276,6 +289,7 @@ def search_driver(
         warm: trials that come right after the baseline
         breach: a config that breaks a limit is never a trial
         past: the search's log so far; the driver is where that leaves it, and what was running goes on first
+        is_aborted: whether people have aborted a trial
     """
     sampler = make_sampler(space, space.sampler, objective.direction, seed)
     scheduler, epochs = space.scheduler, space.baseline_config().epochs  # which all trials share that are halved
@@ -294,6 +308,7 @@ def search_driver(
         allowance=allowance,
         weights_sha256=weights_sha256,
         stratum_fields=() if isinstance(scheduler, NoScheduler) else scheduler.within,
+        is_aborted=is_aborted,
     )
     driver.take_up(left_trials(record, halved.decided, assignment))
     return driver

@@ -12,6 +12,8 @@ from tuner.storage.place import Place
 
 EVENTS_LOG, NOTES_LOG = "events.jsonl", "notes.jsonl"
 """in the working folder"""
+CONTROL = "control"
+"""what requests lie beneath"""
 _WORKING = ", which runs"
 
 
@@ -99,12 +101,12 @@ class Home(Protocol):
         """Ask the writer for something."""
         ...
 
-    def requested(self, name: str) -> bool:
-        """Whether somebody has; False as well where that cannot be found out now."""
+    def requests(self) -> frozenset[str]:
+        """What is asked for; nothing as well where that cannot be found out now."""
         ...
 
-    def withdraw(self, name: str) -> None:
-        """Take back what was asked for."""
+    def withdraw(self) -> None:
+        """Take back all that was asked for."""
         ...
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from trainable.errors import UserError
 from tuner.log import Event, OpenLog
 from tuner.storage.file_lock import locked, locker
-from tuner.storage.home import EVENTS_LOG, NOTES_LOG, WritableLog
+from tuner.storage.home import CONTROL, EVENTS_LOG, NOTES_LOG, WritableLog
 from tuner.storage.place import Place
 
 
@@ -83,15 +83,16 @@ class LocalHome:
             path.unlink(missing_ok=True)
 
     def request(self, name: str) -> None:
-        path = self._control(name)
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
+        self._control.mkdir(exist_ok=True)
+        (self._control / name).touch()
 
-    def requested(self, name: str) -> bool:
-        return self._control(name).exists()
+    def requests(self) -> frozenset[str]:
+        return frozenset(path.name for path in self._control.glob("*"))
 
-    def withdraw(self, name: str) -> None:
-        self._control(name).unlink(missing_ok=True)
+    def withdraw(self) -> None:
+        for path in self._control.glob("*"):
+            path.unlink(missing_ok=True)
 
-    def _control(self, name: str) -> Path:
-        return self.folder / "control" / name
+    @property
+    def _control(self) -> Path:
+        return self.folder / CONTROL

@@ -18,7 +18,7 @@ from trainable.data.cache import cache_folder
 from tuner.log import Event, OpenLog, line_of
 from tuner.storage.copies import MARKS, Copies
 from tuner.storage.file_lock import locked, locker
-from tuner.storage.home import EVENTS_LOG, NOTES_LOG, WritableLog, being_run
+from tuner.storage.home import CONTROL, EVENTS_LOG, NOTES_LOG, WritableLog, being_run
 from tuner.storage.lease import STALE_SECONDS, Lease, holder_of
 from tuner.storage.mirror import Mirror
 from tuner.storage.objects import Objects, StorageError, open_objects
@@ -40,7 +40,7 @@ REFRESHED = (
     "conclusions.md",
 )
 """what `refresh` brings: files and folders that commands read beside the log"""
-NOT_PUBLISHED = (EVENTS_LOG, NOTES_LOG, "lock", "control", "ray", "checkpoints", "predictions", "journal.md")
+NOT_PUBLISHED = (EVENTS_LOG, NOTES_LOG, "lock", CONTROL, "ray", "checkpoints", "predictions", "journal.md")
 """what is brought home otherwise, or is this machine's own"""
 _COME_AND_GO = ("top", "plots")
 """folders of which files are dropped at home as well; others that are missing here were cleaned away"""
@@ -158,16 +158,16 @@ class ObjectHome:
         self._copies.remove(self._names(paths))
 
     def request(self, name: str) -> None:
-        self._objects.put(f"control/{name}", b"")
+        self._objects.put(f"{CONTROL}/{name}", b"")
 
-    def requested(self, name: str) -> bool:
+    def requests(self) -> frozenset[str]:
         try:
-            return self._objects.has(f"control/{name}")
+            return frozenset(name.removeprefix(f"{CONTROL}/") for name in self._objects.listed(CONTROL))
         except StorageError:
-            return False
+            return frozenset()
 
-    def withdraw(self, name: str) -> None:
-        self._objects.remove([f"control/{name}"])
+    def withdraw(self) -> None:
+        self._objects.remove(self._objects.listed(CONTROL))
 
     @property
     def _notes_mark(self) -> Path:

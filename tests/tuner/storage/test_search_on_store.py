@@ -128,7 +128,7 @@ def test_a_search_is_stopped_from_another_machine(
             on_machine("laptop")
             ran.append(run_tuner("stop", "new", "--results", results, "--wait", 0))
             on_machine("driver")
-            assert Store(f"{results}/new").home.requested("stop")
+            assert Store(f"{results}/new").home.requests() == {"stop"}
             time.sleep(object_home.ObjectHome.look_seconds)
 
     with pytest.raises(KeyboardInterrupt):
