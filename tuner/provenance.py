@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 PACKAGES = (
     "thaw-tuner",
@@ -56,6 +57,16 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit}+" if changed else commit
+
+
+def git_remote() -> str | None:
+    """Where the checkout that this code runs from was cloned from, without a password; None where that is unknown."""
+    try:
+        url = _git(Path(__file__).parent, "config", "--get", "remote.origin.url")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.scheme else url or None
 
 
 def _git(folder: Path, *arguments: str) -> str:
