@@ -25,6 +25,13 @@ def write_report(store: Store, space: Space, top_k: int, gatherer: Gatherer) -> 
     refresh_journal(store)
 
 
+def refresh_tables(store: Store, top_k: int, gatherer: Gatherer) -> None:
+    """Write the tables of a search that has ended again, after something else than its log has changed."""
+    search = store.record()
+    store.fetch(store.plots)
+    write_outputs(store, search, top_k, gatherer.evidence(search), store.conclusions())
+
+
 def to_score_on_test(search: SearchRecord, top_k: int) -> list[TrialRecord]:
     """The best `top_k` and the baseline, each of which test is read for once."""
     best = [trial for trial in search.ranked() if trial.eligible][:top_k]

@@ -175,6 +175,7 @@ def start_facts(proved: ProvedSearch) -> dict[str, Any]:
         "sampler": space.sampler,
         "scheduler": space.scheduler.model_dump(mode="json"),
         "trials": proved.trials,
+        "top_k": config.top_k,
         "labels": list(proved.data.labels),
         "data": _data_facts(proved),
         "seed": config.seed,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tuner.links import NO_LINKS, Links
 from tuner.tolerant import integer
 
 Direction = Literal["maximize", "minimize"]
@@ -324,6 +325,10 @@ class SearchRecord:
     """of each backbone and image size that finished trials have; with limits, of all that the space has"""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """what no config may exceed, by name"""
+    top_k: int = 3
+    """how many of the best trials are written out and scored on test"""
+    links: Links = NO_LINKS
+    """where trackers show it, as its folder tells; its log does not"""
     never_trained: tuple[str, ...] = ()
     """what the limits keep from ever being a trial, a line each"""
 
@@ -361,6 +366,11 @@ class SearchRecord:
     def best(self) -> TrialRecord | None:
         """The eligible trial of rank 1."""
         return next((trial for trial in self.ranked() if trial.eligible), None)
+
+    @property
+    def top(self) -> list[TrialRecord]:
+        """The best eligible trials, at most `top_k`."""
+        return [trial for trial in self.ranked() if trial.eligible][: self.top_k]
 
     @property
     def baseline(self) -> TrialRecord | None:

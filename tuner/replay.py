@@ -233,6 +233,7 @@ class Replay:
             retrained=tuple(self._retrained),
             model_costs=tuple(self._costs),
             limits=mapping(started.get("limits")),
+            top_k=integer(started.get("top_k")) or 3,
             never_trained=_texts(started.get("never_trained")),
         )
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
 from trainable.precision import require_precision
-from tuner.closing import write_report
+from tuner.closing import refresh_tables, write_report
 from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.disk_budget import DiskBudget, prove_room
 from tuner.evidence.gathering import Gatherer
 from tuner.extension import Extension
 from tuner.interruption import Interruption, SearchFailedError, heeding_requests, withdraw_requests
+from tuner.links import read_links
 from tuner.notifications.delivery import Channel
 from tuner.notifications.notifier import Notifier
 from tuner.proved import ProvedSearch, assignment_of, prove_search, resolved_yaml, start_facts, write_inputs
@@ -150,7 +151,11 @@ def _searched(
             phases = SearchPhases(store, proved, assignment_of(store, proved, needs), allowance, is_aborted)
             _run(store, phases, slots, allowance, interrupted, notifier)
         _report(store, proved, gatherer, interrupted)
+        links = read_links(store.folder)
         tracking.finish()
+        if read_links(store.folder) != links:  # a tracker had fallen behind
+            with suppress(OSError):
+                refresh_tables(store, config.top_k, gatherer)
     if interrupted.unasked:
         raise SearchFailedError(interrupted.reason)
     if interrupted.is_set():

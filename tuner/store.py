@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trainable.errors import UserError, nearest
+from tuner.links import read_links
 from tuner.log import Event as Event
 from tuner.log import read_log
 from tuner.records import SearchRecord
@@ -244,10 +245,14 @@ class Store:
 
     def record(self) -> SearchRecord:
         """The search as its log tells it; one that is said to run though no process holds it was ended from outside."""
-        found = replay(chain(self.events(), self.notes()))
+        found = self.linked(replay(chain(self.events(), self.notes())))
         if found.status == "running" and not self.held():
             return replace(found, status="stopped", reason="its process is gone")
         return found
+
+    def linked(self, search: SearchRecord) -> SearchRecord:
+        """The search with the links that its trackers have noted so far."""
+        return replace(search, links=read_links(self.folder))
 
     def held(self) -> bool:
         """Whether a process is running this search."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from small_searches import MakeSpace, RunTuner, tiny_space
 from trainable.errors import UserError
 from tuner import run
 from tuner.config import SearchConfig, parse_options
-from tuner.interruption import STOP, stop_search
+from tuner.interruption import STOP, request_abort, stop_search
 from tuner.resumption import Resumption, prove_again
 from tuner.run import resume_search, run_search
 from tuner.store import Event, Store
@@ -37,7 +38,7 @@ def running(make_space: MakeSpace, labels_csv: Path, tmp_path: Path) -> Callable
                 training.set()
 
         def run() -> None:
-            with pytest.raises(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt):
                 run_search(config, heed)
 
         thread = threading.Thread(target=run)
@@ -90,6 +91,31 @@ def test_a_search_that_is_just_going_on_is_stopped_before_it_trains(
 
 def _fail_on_training(event: Event) -> None:
     assert event["kind"] != "epoch", "it trains"
+
+
+def test_a_trial_that_is_aborted_ends_at_its_next_evaluation(
+    running: Callable[[], threading.Thread], tmp_path: Path
+) -> None:
+    thread = running()
+    store = Store(tmp_path / "results" / "long")
+    request_abort(store, "t0001")
+    thread.join(60)
+    record = store.record()
+    (trial,) = record.trials
+    assert (record.status, trial.status, trial.halted_at) == ("complete", "pruned", None)
+    assert trial.facts["aborted"]
+    assert [note.text for note in record.notes] == ["t0001 was aborted where a tracker shows it"]
+    assert not store.home.requests()
+
+
+def test_a_search_that_is_aborted_where_it_is_shown_stops(
+    running: Callable[[], threading.Thread], tmp_path: Path
+) -> None:
+    thread = running()
+    store = Store(tmp_path / "results" / "long")
+    request_abort(store)
+    thread.join(60)
+    assert (store.record().status, store.record().reason) == ("stopped", "aborted where a tracker shows it")
 
 
 def test_what_does_not_run_is_not_stopped(tmp_path: Path) -> None:

@@ -279,6 +279,7 @@ def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
     from tuner.live import live_progress
     from tuner.report.leaderboard import to_brief_markdown
     from tuner.storage.segments import LogEndedError
+    from tuner.tracking.syncing import waiting
 
     try:
         with live_progress() as progress:
@@ -303,6 +304,10 @@ def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
     print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}", end="")
     best = f"best config: {store.shown(store.best_yaml)}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.shown(store.leaderboard_md)}")
+    if record.links.search:
+        print(f"on the web: {record.links.search}")
+    for line in waiting(store):
+        print(f"warning: {line}", file=sys.stderr)
     if record.best is None:
         raise typer.Exit(EXIT_FAILED)
 

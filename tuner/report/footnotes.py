@@ -38,6 +38,7 @@ def footnotes(
     yield from _audited(shown)
     yield from _stopped(search)
     yield from _left_out(shown)
+    yield from _on_the_web(search)
 
 
 def _cut_short(search: SearchRecord) -> str:
@@ -230,6 +231,14 @@ def _left_out(shown: Sequence[TrialRecord]) -> Iterator[str]:
     if left_out:
         names = ", ".join(map(table.escape, left_out))
         yield f"Left out of macro means, having no positive image in a split: {len(left_out)} ({names})."
+
+
+def _on_the_web(search: SearchRecord) -> Iterator[str]:
+    links = search.links
+    compared = [trial.id for trial in (*([search.baseline] if search.baseline else []), *search.top)]
+    told = [("the search", links.search), ("the baseline beside the best", links.comparing(dict.fromkeys(compared)))]
+    if found := [table.linked(text, url) for text, url in told if url]:
+        yield f"On the web: {', '.join(found)}."
 
 
 def _limits(search: SearchRecord) -> str:

@@ -6,11 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from tuner.evidence.gathering import Evidence
+from tuner.links import NO_LINKS
 from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.audited import audit_section
@@ -95,6 +96,7 @@ def to_markdown(
 
 def to_brief_markdown(search: SearchRecord, evidence: Evidence, top: int) -> str:
     """What a search prints at its end: the first rows, who is first, and whether it was worth it."""
+    search = replace(search, links=NO_LINKS)  # which make rows too long to read
     shown = shown_entries(search, top)
     notes = [*footnotes(search, evidence, trials_of(shown), explained=False), *verdict(search, evidence)]
     return "\n\n".join([_title(search), _markdown_table(search, evidence, shown, {}), "\n".join(notes)]) + "\n"
@@ -117,8 +119,15 @@ def _markdown_table(
     columns = columns_of(search, evidence, shown)
     titles = [*(column.title for column in columns), *extra]
     further = [tuple(texts.get(name_of(entry), "") for entry in shown) for texts in extra.values()]
-    cells = zip(*(column.cells for column in columns), *further, strict=True)
-    return table.table(titles, [list(row) for row in cells])
+    told = (_linked(search, shown) if column.key == "trial" else column.cells for column in columns)
+    return table.table(titles, [list(row) for row in zip(*told, *further, strict=True)])
+
+
+def _linked(search: SearchRecord, shown: list[Entry]) -> list[table.Linked]:
+    """Names of trials, that lead to where trackers show them."""
+    links = search.links.trials
+    urls = (links.get(entry.id, "") if isinstance(entry, TrialRecord) else "" for entry in shown)
+    return [table.Linked(name_of(entry), url) for entry, url in zip(shown, urls, strict=True)]
 
 
 def _title(search: SearchRecord) -> str:
@@ -174,7 +183,7 @@ def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, na
         "data_hash": trial.facts.get("data_hash") or search.data.get("hash"),
         "parent": trial.parent,
         "error": trial.error,
-        "link": None,
+        "link": search.links.trials.get(trial.id),
         "latency_ms": search.latency_ms(trial),
         "pareto": trial.id in names.front or None,
     }

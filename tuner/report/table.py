@@ -6,7 +6,8 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from tabulate import tabulate
 
@@ -14,6 +15,8 @@ _CONTROL = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), " ")
 _MARKUP = {ord(character): f"\\{character}" for character in "\\`*[]|"} | {ord("<"): "&lt;", ord("&"): "&amp;"}
 _ESCAPED_INTERVAL = re.compile(r"\\\[([-+.\d, %]+)\\\](?=$|[ .,;])")
 """brackets around numbers are no link, and read better as they are"""
+_KEPT_IN_URLS = "/:;,=?&%#@+~"
+"""of what means something in an address; the rest, such as a pipe or a bracket, is percent-encoded"""
 _REASON_CHARACTERS = 200
 _NARROW = 0.02
 """intervals below it differ in the third decimal"""
@@ -26,9 +29,21 @@ def escape(text: str) -> str:
     return _ESCAPED_INTERVAL.sub(r"[\1]", escaped)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+class Linked(NamedTuple):
+    """A cell that leads to a web address; empty: nowhere."""
+
+    text: str
+    url: str
+
+
+def linked(text: str, url: str) -> str:
+    """The text, escaped, as a link where there is an address."""
+    return f"[{escape(text)}]({quote(url, safe=_KEPT_IN_URLS)})" if url else escape(text)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str | Linked]]) -> str:
     """A Markdown table of plain texts, escaped here; every row has as many cells as there are headers."""
-    cells = [[escape(cell) for cell in row] for row in rows]
+    cells = [[linked(*cell) if isinstance(cell, Linked) else escape(cell) for cell in row] for row in rows]
     return tabulate(cells, [escape(header) for header in headers], tablefmt="github", disable_numparse=True)
 
 

@@ -71,5 +71,5 @@ class OutputWriter:
 
     def _write(self) -> None:
         with self._adding:
-            search = self._so_far.record()
+            search = self._store.linked(self._so_far.record())
         write_outputs(self._store, search, self._top_k, self._gatherer.evidence(search))

@@ -116,8 +116,8 @@ def told_of_process(number: int | str, host: str, work: str = "") -> str:
 
 
 def runs_search(process: str) -> bool:
-    """Whether a process, as `told_of_process`, runs the search, and so heeds requests."""
-    return _WORKING not in process
+    """Whether a process, as `told_of_process`, runs the search, and so heeds requests; empty: there is none."""
+    return bool(process) and _WORKING not in process
 
 
 def being_run(name: str, holder: str) -> UserError:

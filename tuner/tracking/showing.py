@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from tuner.interruption import request_abort
 from tuner.records import SearchRecord
+from tuner.storage.home import runs_search
 from tuner.store import Store
 from tuner.tracking.cursor import Cursor
 from tuner.tracking.outbox import Outbox
@@ -63,6 +64,7 @@ class Showing:
                 self._look_for_aborts = time.monotonic() + ABORT_SECONDS
         except UnreachableError as error:
             print(f"{self._kind.shown}: {error}", flush=True)
+            self._cursor.save()  # of what it remembers some may have changed
             return False
         except Exception:  # a search is never disturbed, and what waits may be sent by another version
             traceback.print_exc()
@@ -85,7 +87,7 @@ class Showing:
 
     def _finish(self) -> None:
         search = self._outbox.search
-        if search.status == "running" and not self._store.held():
+        if search.status == "running" and not runs_search(self._store.holder()):
             search = replace(search, status="stopped", reason="its process is gone")
             self._opened().show(search, _everything(search))
         self._opened().finish(search)

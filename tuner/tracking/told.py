@@ -35,7 +35,7 @@ class Outcome:
 
 def scalars(epoch: EpochRecord) -> list[Scalar]:
     """An epoch's numbers: a title a metric, with a series for each split; what could not be computed is left out."""
-    numbers = [(name, "val", value) for name, value in epoch.val.items()]
+    numbers: list[tuple[str, str, float | None]] = [(name, "val", value) for name, value in epoch.val.items()]
     numbers += [("loss", "train", epoch.train_loss), ("loss", "train weighted", epoch.train_loss_weighted)]
     numbers += [("best so far", "val", epoch.best_value), ("epoch", "epoch", float(epoch.epoch))]
     numbers += [("learning rate", "lr", epoch.lr), ("seconds", "training", epoch.seconds)]
@@ -102,11 +102,6 @@ def outcome_of_search(search: SearchRecord) -> Outcome:
     if search.status == "complete":
         return Outcome("completed", "complete")
     return Outcome("failed" if search.status == "failed" else "stopped", _reason(search.reason), search.reason)
-
-
-def top_trials(search: SearchRecord, places: int) -> list[TrialRecord]:
-    """The best finished trials."""
-    return [trial for trial in search.ranked() if trial.eligible][:places]
 
 
 def _pruned(search: SearchRecord, trial: TrialRecord, at: str) -> Iterator[str]:

@@ -42,7 +42,7 @@ _STATUS_FIELDS = {"task", "force", "status_reason", "status_message"}
 SLOW_SECONDS = 0.2
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     def __init__(self, subcode: int, message: str) -> None:
         super().__init__(message)
         self.subcode = subcode
@@ -60,6 +60,8 @@ class FakeClearML:
     requests: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
     """endpoint, or `*` for any -> what happens to the next requests to it"""
+    hangs: set[str] = field(default_factory=set)
+    """endpoints that do not answer, until they are taken out again"""
     has_file_server: bool = True
     is_up: bool = True
     url: str = ""
@@ -97,14 +99,14 @@ class FakeClearML:
     def projects_create(self, given: Task) -> Any:
         _only(given, {"name", "description", "tags"})
         if not isinstance(given.get("description"), str):
-            raise Refusal(12, "Validation error (missing description)")
+            raise RefusalError(12, "Validation error (missing description)")
         name = given["name"]
         if any(not part.strip() for part in name.split("/")):
-            raise Refusal(12, "Project name cannot be blank")
+            raise RefusalError(12, "Project name cannot be blank")
         if any(len(part) < 3 for part in name.split("/")):
-            raise Refusal(800, "name=String value is too short")
+            raise RefusalError(800, "name=String value is too short")
         if any(one["name"] == name for one in self.projects.values()):
-            raise Refusal(18, "Project with the same name already exists")
+            raise RefusalError(18, "Project with the same name already exists")
         return {"id": self._new(self.projects, given)}
 
     def tasks_create(self, given: Task) -> Any:
@@ -117,7 +119,7 @@ class FakeClearML:
         _only(given, _EDITABLE | {"task", "force"})
         task = self._task(given)
         if task["status"] != "created" and not given.get("force"):
-            raise Refusal(110, f"Invalid task status: expected=created, status={task['status']}")
+            raise RefusalError(110, f"Invalid task status: expected=created, status={task['status']}")
         changed = {name: value for name, value in given.items() if name not in ("task", "force")}
         self._validate(task | changed)
         task.update(changed)
@@ -159,14 +161,14 @@ class FakeClearML:
     def models_create(self, given: Task) -> Any:
         _only(given, {"uri", "name", "comment", "tags", "framework", "task", "project", "labels"})
         if not given.get("uri") or not given.get("name"):
-            raise Refusal(12, "Validation error (uri and name are required)")
+            raise RefusalError(12, "Validation error (uri and name are required)")
         self._task(given)
         return {"id": self._new(self.models, given), "created": True}
 
     def models_edit(self, given: Task) -> Any:
         _only(given, {"model", "uri", "name", "comment", "tags", "framework"})
         if given["model"] not in self.models:
-            raise Refusal(201, "Invalid model id")
+            raise RefusalError(201, "Invalid model id")
         self.models[given["model"]].update({name: value for name, value in given.items() if name != "model"})
         return {"updated": 1}
 
@@ -179,7 +181,7 @@ class FakeClearML:
             else:
                 self.events[tuple(event[name] for name in ("task", "iter", "metric", "variant"))] = event
         if lines and sum(problems.values()) == len(lines):
-            raise Refusal(1000, f"Events not added: {dict(problems)}")
+            raise RefusalError(1000, f"Events not added: {dict(problems)}")
         errors = sum(problems.values())
         return {"added": len(lines) - errors, "errors": errors, "errors_info": dict(problems)}
 
@@ -192,37 +194,37 @@ class FakeClearML:
 
     def _task(self, given: Task) -> Task:
         if given.get("task") not in self.tasks:
-            raise Refusal(101, f"Invalid task id: id={given.get('task')}")
+            raise RefusalError(101, f"Invalid task id: id={given.get('task')}")
         return self.tasks[given["task"]]
 
     def _validate(self, task: Task) -> None:
         if len(task.get("name") or "") < 3:
-            raise Refusal(800, "Value does not match: name=String value is too short")
+            raise RefusalError(800, "Value does not match: name=String value is too short")
         if task.get("type") not in _TYPES:
-            raise Refusal(800, f"Value must be one of {_TYPES}: type")
+            raise RefusalError(800, f"Value must be one of {_TYPES}: type")
         if "parent" in task and task["parent"] not in self.tasks:
-            raise Refusal(101, "Invalid task id: invalid parent")
+            raise RefusalError(101, "Invalid task id: invalid parent")
         if task.get("project") not in self.projects:
-            raise Refusal(401, "Invalid project id")
+            raise RefusalError(401, "Invalid project id")
         for section, items in task.get("hyperparams", {}).items():
             for name, item in items.items():
                 texts = all(isinstance(value, str) for value in item.values())
                 if not texts or (item.get("section"), item.get("name")) != (section, name) or "value" not in item:
-                    raise Refusal(12, f"Validation error: hyperparams {section}/{name}: {item}")
+                    raise RefusalError(12, f"Validation error: hyperparams {section}/{name}: {item}")
         for artifact in task.get("execution", {}).get("artifacts", []):
             if not artifact.get("key") or not artifact.get("type") or not isinstance(artifact.get("timestamp"), int):
-                raise Refusal(12, f"Validation error: artifact {artifact}")
+                raise RefusalError(12, f"Validation error: artifact {artifact}")
         for model in task.get("models", {}).get("output", []):
             if model.keys() != {"name", "model"}:
-                raise Refusal(12, f"Validation error: model {model}")
+                raise RefusalError(12, f"Validation error: model {model}")
         if not all(isinstance(tag, str) and tag for tag in task.get("tags", [])):
-            raise Refusal(12, "Validation error: tags")
+            raise RefusalError(12, "Validation error: tags")
 
     def _change(self, given: Task, status: str) -> Any:
         _only(given, _STATUS_FIELDS)
         task = self._task(given)
         if status not in _FOLLOWS[task["status"]] and status != task["status"] and not given.get("force"):
-            raise Refusal(110, f"Invalid status change: {task['status']} to {status}")
+            raise RefusalError(110, f"Invalid status change: {task['status']} to {status}")
         told = {name: given.get(name, "") for name in ("status_reason", "status_message")}
         task.update({"status": status, **told, "history": [*task.get("history", []), status]})
         return {"updated": 1}
@@ -242,7 +244,7 @@ class FakeClearML:
 
 def _only(given: Mapping[str, Any], fields: set[str]) -> None:
     if unknown := given.keys() - fields:
-        raise Refusal(12, f"Validation error: unknown fields {sorted(unknown)}")
+        raise RefusalError(12, f"Validation error: unknown fields {sorted(unknown)}")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -267,6 +269,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.fake.requests[endpoint] += 1
             faults = self.fake.faults[endpoint] or self.fake.faults["*"]
             fault = faults.pop(0) if faults else None
+        while endpoint in self.fake.hangs and self.fake.is_up:
+            time.sleep(SLOW_SECONDS / 10)
         if fault == "slow":
             time.sleep(SLOW_SECONDS)
         if fault == "drop":
@@ -299,14 +303,14 @@ class _Handler(BaseHTTPRequestHandler):
         with self.fake.lock:
             try:
                 return 200, 0, "OK", method(given)
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 return 400, refusal.subcode, str(refusal), None
 
     def _serve_file(self, body: bytes) -> None:
         if not self.fake.has_file_server:
             return self._hang_up()
         for name, content in re.findall(rb'name="([^"]+)"; filename=.*?\r\n\r\n(.*?)\r\n--', body, re.DOTALL):
-            self.fake.files[unquote(name.decode())] = content
+            self.fake.files[unquote(name.decode()).lstrip("/")] = content
         return self._send(200, b"OK")
 
     def _hang_up(self) -> None:

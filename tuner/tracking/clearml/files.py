@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,14 +35,13 @@ def show_files(server: Server, store: Store, kept: Mapping[str, Any], task: str)
     changed = False
     for key, name in ARTIFACTS.items():
         try:
-            content = (store.folder / name).read_bytes()
+            content, changed_at = (store.folder / name).read_bytes(), (store.folder / name).stat().st_mtime
         except FileNotFoundError:
             continue
-        sha256 = hashlib.sha256(content).hexdigest()
-        if key in known and known[key]["hash"] == sha256:
+        if key in known and known[key]["hash"] == _sha256(content):
             continue
         uri = server.upload(store.folder / name, f"{_place(store.name, task)}/artifacts/{key}/{name}")
-        known[key] = _artifact(key, name, content, sha256, uri)
+        known[key] = _artifact(key, name, content, int(changed_at), uri)
         changed = True
     if changed:
         server.ask("tasks.edit", task=task, force=True, execution={"artifacts": list(known.values())})
@@ -90,7 +88,7 @@ def _models(model: str) -> dict[str, Any]:
     return {"input": [], "output": [{"name": "best", "model": model}]}
 
 
-def _artifact(key: str, name: str, content: bytes, sha256: str, uri: str) -> dict[str, Any]:
+def _artifact(key: str, name: str, content: bytes, changed_at: int, uri: str) -> dict[str, Any]:
     previewed = Path(name).suffix in _PREVIEWED
     preview = content.decode("utf-8", "replace")[:_PREVIEW_CHARACTERS] if previewed else ""
     return {
@@ -98,11 +96,15 @@ def _artifact(key: str, name: str, content: bytes, sha256: str, uri: str) -> dic
         "type": "custom",
         "mode": "output",
         "uri": uri,
-        "hash": sha256,
+        "hash": _sha256(content),
         "content_size": len(content),
-        "timestamp": int(time.time()),
+        "timestamp": changed_at,
         "type_data": {"preview": preview, "content_type": mimetypes.guess_type(name)[0] or "text/plain"},
     }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _place(name: str, task: str) -> str:

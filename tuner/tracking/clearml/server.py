@@ -18,8 +18,8 @@ from clearml import StorageManager
 from clearml.backend_api import Session
 from clearml.backend_api.session.defs import MissingConfigError
 from clearml.backend_api.session.session import LoginError
+from clearml.backend_interface.base import InterfaceBase
 from clearml.config import config_obj
-from clearml.utilities.pyhocon import ConfigFactory
 
 from tuner.tolerant import integer, mapping, text
 from tuner.tracking.protocol import UnreachableError
@@ -36,7 +36,7 @@ class RefusedError(Exception):
     """The server understood a request and does not do it, as for a task that is no longer there."""
 
 
-class _Session(Session):  # type: ignore[misc]  # the SDK is untyped
+class _Session(Session):
     """One whose requests end."""
 
     _session_initial_timeout = (_CONNECT_SECONDS, 5.0)
@@ -52,15 +52,13 @@ class Server:
     """
 
     def __init__(self) -> None:
-        # also for the sessions that uploading makes
-        http = {"retries": _RETRIES, "wait_on_maintenance_forever": False}
-        config_obj.set_overrides(ConfigFactory.from_dict({"api": {"http": http}}))
         try:
             self._session = _Session(http_retries_config=dict(_RETRIES))
         except MissingConfigError:
             raise UnreachableError("it is configured without credentials; `clearml-init` asks for them") from None
         except (requests.RequestException, LoginError, ValueError) as error:
             raise UnreachableError(_reason(error)) from None
+        InterfaceBase._set_default_session(self._session)  # uploading has one that repeats its requests for ever
         if self._session._offline_mode:
             raise UnreachableError("CLEARML_OFFLINE_MODE is on")
         self.web = str(Session.get_app_server_host())

@@ -12,7 +12,7 @@ from typing import Any
 
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report import table
-from tuner.report.leaderboard import config_cells, field_cells, searched_fields
+from tuner.report.readable import config_cells, field_cells, searched_fields
 from tuner.tolerant import flat, number
 
 Event = dict[str, Any]
@@ -76,7 +76,16 @@ def _progress(task: str, search: SearchRecord, shown: Sequence[TrialRecord], mil
 def _job_table(search: SearchRecord, shown: Sequence[TrialRecord], pages: Mapping[str, str]) -> Figure:
     """A row a trial, whose first column leads to its task."""
     searched = searched_fields(search)
-    header = ["task", search.metric, "iteration", "status", "seconds", f"test {search.metric}", *_CONFIG_TITLES, *searched]
+    header = [
+        "task",
+        search.metric,
+        "iteration",
+        "status",
+        "seconds",
+        f"test {search.metric}",
+        *_CONFIG_TITLES,
+        *searched,
+    ]
     rows = [
         [
             _linked(trial.id, pages.get(trial.id, "")),

@@ -82,13 +82,12 @@ class ClearMLTracker:
         if SEARCH not in self._tasks:  # it ended before it began
             return
         with self._noticing_deleted():
-            top = [trial for trial in search.trials if any(self._store.top.glob(f"*-{trial.id}.yaml"))]
-            self._kept["top"] = [trial.id for trial in top]
+            self._kept["top"] = [trial.id for trial in search.top]
             for trial in search.trials:
                 if trial.id in self._tasks:
-                    self._retag(trial.id, tags(search, trial, is_top=trial in top))
+                    self._retag(trial.id, tags(search, trial, is_top=trial in search.top))
             show_files(self._server, self._store, self._kept, self._tasks[SEARCH])
-            show_models(self._server, self._store, self._kept, search, top)
+            show_models(self._server, self._store, self._kept, search, search.top)
 
     def aborted(self) -> Aborted:
         names = {self._tasks[name]: name for name, told in self._kept["stands"].items() if told[0] == "running"}
@@ -182,9 +181,7 @@ class ClearMLTracker:
         if trial.id in self._tasks:
             return
         described = describe_trial(search, trial, self._kept["mark"])
-        made = self._server.ask(
-            "tasks.create", project=self._kept["project"], parent=self._tasks[SEARCH], **described
-        )
+        made = self._server.ask("tasks.create", project=self._kept["project"], parent=self._tasks[SEARCH], **described)
         self._tasks[trial.id] = str(made["id"])
         self._kept["tags"][trial.id] = described["tags"]
         self._kept["unsent"][trial.id] = True
