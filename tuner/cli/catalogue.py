@@ -1,13 +1,12 @@
-"""What there is to search with: spaces, backbones, weights, data."""
+"""What there is to search with: spaces, backbones, weights."""
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tuner.cli.app import EXIT_MISTAKE, app
-from tuner.cli.options import AsJson, print_table, reads_data
+from tuner.cli.options import AsJson, print_table
 
 
 @app.command()
@@ -69,27 +68,4 @@ def weights(
     print_table(["backbone", "weights"], rows)
     print(f"weights folder: {weights_folder()} (set THAW_WEIGHTS to change it)")
     if not all(found.values()):
-        raise typer.Exit(EXIT_MISTAKE)
-
-
-@app.command()
-@reads_data
-def inspect(
-    data: Annotated[Path, typer.Argument(help="folder of class or split folders, or a CSV or Parquet manifest")],
-    as_json: AsJson = False,
-    *,
-    reading: dict[str, Any],
-) -> None:
-    """Look at data as a search would: layout, problems row by row, sizes, class balance, co-occurrence."""
-    from tuner.config import DataConfig, parse_options
-    from tuner.preparation import examine
-
-    examined = examine(parse_options(DataConfig, path=data, **reading))
-    if as_json:
-        print(json.dumps({**examined.inspection.to_json(), "left_out": examined.left_out}, indent=1))
-    else:
-        print("\n".join(examined.inspection.lines()))
-        for what, why in examined.left_out.items():
-            print(f"left out: {what}: {why}")
-    if examined.inspection.errors:
         raise typer.Exit(EXIT_MISTAKE)

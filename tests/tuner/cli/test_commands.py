@@ -45,6 +45,21 @@ def test_inspect_prints_and_stops_on_errors(labels_csv: Path, tmp_path: Path, ru
     assert json.loads(skipped.out)["left_out"] == {"images/003.png": "missing"}
 
 
+def test_inspect_finds_a_copy_in_another_split_and_may_stop_at_it(
+    class_folders: Path, tmp_path: Path, run_tuner: RunTuner
+) -> None:
+    root = tmp_path / "data"
+    for split in ("train", "val"):
+        shutil.copytree(class_folders, root / split)
+    told = json.loads(run_tuner("inspect", root, "--json").out)
+    assert len(told["duplicates"]) == 40
+    assert all(one["across"] and one["kind"] == "exact" for one in told["duplicates"])
+    assert (told["drift"], run_tuner("inspect", root).code) == ([], 0)
+    strict = run_tuner("inspect", root, "--strict-data")
+    assert strict.code == 2
+    assert "Duplicates: 40 exact; 40 across splits" in strict.out
+
+
 def test_ls_of_nothing(tmp_path: Path, run_tuner: RunTuner) -> None:
     assert run_tuner("ls", "--results", tmp_path).out == f"no searches in {tmp_path}\n"
     assert json.loads(run_tuner("ls", "--results", tmp_path, "--json").out) == []
