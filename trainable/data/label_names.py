@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 FEWEST_LETTERS, FEWEST_IF_REPLACED = 6, 8
 """shorter names often differ by one letter: boat, goat, coat; and still when one is replaced: hammer, hamper"""
-RARE_SHARE = 0.2
-"""a slip of the pen is rarer than the right name: images of one, as a share of the other's"""
+RARE_SHARE, VERY_RARE_SHARE = 0.2, 0.05
+"""a slip of the pen is rarer than the right name: images of one, as a share of the other's; and in a short name"""
+FEWEST_IF_VERY_RARE = 4
 
 
 def spelt_alike(labels: Sequence[str]) -> list[tuple[str, ...]]:
@@ -30,8 +31,8 @@ def _plain(label: str) -> str:
 def misspelt(images: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """A label and the more frequent one that it may be a slip of; `images` is how many images have each label.
 
-    A slip is a letter too many, too few, another one, or two swapped, in a name of six letters or more that is rare
-    beside the other; or a plural's s, however frequent. Names that differ in digits are different names.
+    A slip is a letter too many, too few, another one, or two swapped, in a name rare beside the other, the rarer
+    the shorter they are; or a plural's s, however frequent. Names that differ in digits are different names.
     """
     plain = {label: _plain(label) for label in images}
     shortened: dict[str, set[str]] = {}
@@ -58,10 +59,11 @@ def _is_slip(name: str, other: str, images: int, of_other: int) -> bool:
         return len(short) > 2
     if images > RARE_SHARE * of_other:
         return False
+    fewest = FEWEST_IF_VERY_RARE if images <= VERY_RARE_SHARE * of_other else FEWEST_LETTERS
     if len(short) < len(long):
-        return len(short) >= FEWEST_LETTERS
+        return len(long) >= fewest
     places = [at for at, pair in enumerate(zip(name, other, strict=True)) if pair[0] != pair[1]]
     if len(places) == 1:
         return len(name) >= FEWEST_IF_REPLACED
     swapped = len(places) == 2 and sorted(name[at] for at in places) == sorted(other[at] for at in places)
-    return swapped and places[1] == places[0] + 1 and len(name) >= FEWEST_LETTERS
+    return swapped and places[1] == places[0] + 1 and len(name) >= fewest

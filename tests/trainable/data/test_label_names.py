@@ -33,6 +33,11 @@ def test_a_rare_name_one_slip_from_a_frequent_one(slip: str) -> None:
     assert list(misspelt({"elephant": 40, slip: 2, "giraffe": 30})) == [(slip, "elephant")]
 
 
+def test_a_slip_in_a_short_name_is_very_rare() -> None:
+    assert list(misspelt({"town": 40, "ton": 2, "ox": 40, "o": 1})) == [("ton", "town")]
+    assert list(misspelt({"town": 40, "ton": 3})) == []
+
+
 def test_short_or_equally_frequent_names_are_words_of_their_own() -> None:
     assert list(misspelt({"boat": 1, "goat": 40, "hammer": 2, "hamper": 40, "candle": 30, "candles ": 0})) == [
         ("candles ", "candle")
