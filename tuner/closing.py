@@ -6,6 +6,7 @@ from search_spaces.space import Space
 from tuner.evidence.gathering import Gatherer
 from tuner.records import SearchRecord, TrialRecord
 from tuner.report.best import write_outputs
+from tuner.report.page.writing import write_page
 from tuner.store import Store, write_atomically
 
 
@@ -21,6 +22,7 @@ def write_report(store: Store, space: Space, top_k: int, gatherer: Gatherer) -> 
     conclusions = conclusions_of(search, evidence, importances_of(search, space))
     draw_plots(store, search, evidence)
     write_outputs(store, search, top_k, evidence, conclusions)  # after the plots, which it shows
+    write_page(store, search, evidence, conclusions)
     write_atomically(store.conclusions_md, conclusions)  # a search that has them has all of this
     refresh_journal(store)
 

@@ -22,7 +22,7 @@ from tuner.limits import Feasible, prove_limits
 from tuner.notifications.delivery import prove_channels
 from tuner.plugins import plugin_hashes
 from tuner.preparation import PreparedData
-from tuner.provenance import code_sha256, git_commit, versions
+from tuner.provenance import code_sha256, command, git_commit, versions
 from tuner.proving import prove_all, provide_weights
 from tuner.records import Reference
 from tuner.reruns import prove_reruns
@@ -152,6 +152,8 @@ def _data_facts(proved: ProvedSearch) -> dict[str, Any]:
         "hash": data.hash,
         "layout": data.inspection.layout,
         "sizes": data.split_sizes,
+        "pixels": {name: list(size) for name, size in data.inspection.sizes.items()},
+        "modes": dict(data.inspection.modes),
         "warnings": [f"{problem.row}: {problem.message}" for problem in data.inspection.warnings],
         "data_seed": proved.config.data.data_seed,
         "left_out": data.left_out,
@@ -164,6 +166,7 @@ def start_facts(proved: ProvedSearch) -> dict[str, Any]:
     config, space = proved.config, proved.space
     return {
         "name": config.name,
+        "command": command(),
         "space": space.name,
         "about": space.about,
         "hypothesis": config.hypothesis or space.hypothesis or "",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
+import re
+import shlex
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -24,6 +27,12 @@ PACKAGES = (
     "scikit-learn",
 )
 
+SECRET_OPTIONS = ("--notify",)
+"""whose values let whoever reads them do something"""
+HIDDEN = "..."
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+"""in a URL"""
+
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
     """Package -> version of those that are installed, and Python's."""
@@ -34,6 +43,26 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def command() -> str:
+    """The command line that this process was started with, `tuner ...`, without secrets; empty in other programs."""
+    program = Path(sys.argv[0])
+    is_ours = program.name == "tuner" or program.parts[-3:] == ("tuner", "cli", "__main__.py")
+    return shlex.join(["tuner", *_without_secrets(sys.argv[1:])]) if is_ours else ""
+
+
+def _without_secrets(arguments: Sequence[str]) -> Iterator[str]:
+    before = ""
+    for argument in arguments:
+        option, given, _ = argument.partition("=")
+        if before in SECRET_OPTIONS:
+            yield HIDDEN
+        elif given and option in SECRET_OPTIONS:
+            yield f"{option}={HIDDEN}"
+        else:
+            yield _CREDENTIALS.sub(f"://{HIDDEN}@", argument)
+        before = argument
 
 
 @functools.cache

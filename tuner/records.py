@@ -193,7 +193,8 @@ class TrialRecord:
 
     @property
     def _at_best(self) -> EpochRecord | None:
-        return next((epoch for epoch in reversed(self.epochs) if epoch.epoch == self.best_epoch), None)
+        best_epoch = self.best_epoch
+        return next((epoch for epoch in reversed(self.epochs) if epoch.epoch == best_epoch), None)
 
 
 def best_first(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRecord]:
@@ -294,6 +295,8 @@ class SearchRecord:
     scheduler: Mapping[str, Any] = field(default_factory=dict)
     budget: int | None = None
     """trials asked for"""
+    commands: tuple[str, ...] = ()
+    """it was run by, in order"""
     extensions: tuple[str, ...] = ()
     """what was asked for beyond what it was begun with, in words"""
     resolved: str = ""

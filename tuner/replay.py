@@ -121,6 +121,7 @@ class Replay:
     def __init__(self) -> None:
         self._started: Mapping[str, Any] = {}
         self._budget: int | None = None
+        self._commands: list[str] = []
         self._extensions: list[str] = []
         self._resolved = self._data_hash = ""
         self._continuations: list[Continuation] = []
@@ -148,10 +149,12 @@ class Replay:
             self._add_to_trial(trial, event)
         elif kind == "search_started":
             self._started, self._status = event, "running"
+            self._commands += filter(None, [text(event.get("command"))])
             self._data_hash = text(mapping(event.get("data")).get("hash"))
             self._budget = integer(event.get("trials"))
         elif kind == "search_resumed":
             self._status, self._reason = "running", ""
+            self._commands += filter(None, [text(event.get("command"))])
             for id in _texts(event.get("again")):
                 if id in self._trials:
                     self._trials[id].again = True
@@ -212,6 +215,7 @@ class Replay:
             sampler=text(started.get("sampler")),
             scheduler=mapping(started.get("scheduler")),
             budget=self._budget and self._budget + len(self._continuations),
+            commands=tuple(self._commands),
             extensions=tuple(self._extensions),
             resolved=self._resolved,
             continuations=tuple(self._continuations),

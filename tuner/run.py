@@ -27,6 +27,7 @@ from tuner.links import read_links
 from tuner.notifications.delivery import Channel
 from tuner.notifications.notifier import Notifier
 from tuner.proved import ProvedSearch, assignment_of, prove_search, resolved_yaml, start_facts, write_inputs
+from tuner.provenance import command
 from tuner.ray_backend.address import Head, find_head
 from tuner.report.writer import OutputWriter
 from tuner.resumption import Resumption, prove_again
@@ -182,6 +183,7 @@ def _go_on(store: Store, proved: ProvedSearch, tracking: Sequence[str], again: R
         return
     told: dict[str, Any] = {"trials": proved.trials, "changes": list(again.changes), "granted": again.granted}
     told["tracking"] = tracking
+    told["command"] = command()
     if again.extended:
         told |= {"extended": again.extended, "axes": list(proved.space.axes), "space": proved.space.name}
         told["children"] = [asdict(child) for child in again.children]

@@ -151,6 +151,11 @@ class Store:
         return self.folder / "leaderboard.csv"
 
     @property
+    def report_html(self) -> Path:
+        """The page that tells the whole search."""
+        return self.folder / "report.html"
+
+    @property
     def journal_md(self) -> Path:
         """This search's entry of the journal beside its folder."""
         return self.folder / "journal.md"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tuner import provenance
-from tuner.provenance import git_commit, versions
+from tuner.provenance import command, git_commit, versions
 
 
 def test_versions_of_what_matters() -> None:
@@ -53,3 +53,17 @@ def test_no_commit_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_no_commit_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert git_commit() is None
+
+
+def test_the_command_line_is_told_as_a_shell_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for program in ("/usr/local/bin/tuner", "/src/tuner/cli/__main__.py"):
+        monkeypatch.setattr("sys.argv", [program, "search", "a space.yaml", "--set", "epochs=3"])
+        assert command() == "tuner search 'a space.yaml' --set epochs=3"
+    monkeypatch.setattr("sys.argv", ["ipykernel_launcher.py", "-f", "kernel.json"])
+    assert command() == ""
+
+
+def test_secrets_of_a_command_line_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["--notify", "slack://a/b/c", "--notify=mailto://me:word@x.org", "--results", "s3://key:secret@bucket/x"]
+    monkeypatch.setattr("sys.argv", ["tuner", "search", "quick", *given])
+    assert command() == "tuner search quick --notify ... --notify=... --results s3://...@bucket/x"

@@ -209,3 +209,11 @@ def test_features_are_counted_over_epochs_trials_and_reruns() -> None:
     assert dict(record.trials[0].features) == {"hits": 60, "misses": 60, "bytes": 600}
     assert not record.trials[1].features
     assert dict(record.features) == {"hits": 120, "misses": 60, "bytes": 600}
+
+
+def test_commands_are_remembered_in_order() -> None:
+    begun = {"kind": "search_started", "command": "tuner search quick"}
+    resumed = {"kind": "search_resumed", "command": "tuner resume NAME"}
+    by_python = {"kind": "search_resumed", "command": ""}
+    assert replay([begun, by_python, resumed]).commands == ("tuner search quick", "tuner resume NAME")
+    assert SearchRecord().commands == ()

@@ -48,7 +48,7 @@ def decode(data: bytes, sizes: Sequence[int]) -> Decoded:
             image.load()
             upright = ImageOps.exif_transpose(image)
             width, height = upright.size
-            rgb = _rgb(upright)
+            rgb = to_rgb(upright)
             pictures = tuple(
                 np.asarray(rgb.resize((size, size), Image.Resampling.BICUBIC), dtype=np.uint8) for size in sizes
             )
@@ -58,7 +58,8 @@ def decode(data: bytes, sizes: Sequence[int]) -> Decoded:
     return Decoded(width, height, mode, None, pictures)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB, transparency flattened on white. Raises ValueError for modes without a defined white."""
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16-bit grey: "I;16" and its byte orders, or "I" from older Pillow and TIFF

@@ -17,7 +17,7 @@ from tuner.cli.remote import runs_on_head
 def leaderboard(
     name: Name,
     results: Results = DEFAULT_RESULTS,
-    format: Annotated[Literal["md", "csv", "json"], typer.Option()] = "md",
+    format: Annotated[Literal["md", "csv", "json", "html"], typer.Option(help="html: the page of report.html")] = "md",
     top: Annotated[int | None, typer.Option(min=1, help="only the first rows (and the baseline's)")] = None,
     out: Annotated[Path | None, typer.Option(help="write to a new file instead of printing")] = None,
 ) -> None:
@@ -31,6 +31,10 @@ def leaderboard(
     evidence = gather(store, record)
     if format == "md":
         text = to_markdown(record, evidence, top, conclusions=store.conclusions())
+    elif format == "html":
+        from tuner.report.page.writing import page_html
+
+        text = page_html(store, record, evidence, store.conclusions(), top)
     else:
         text = (to_csv if format == "csv" else to_json)(record, evidence, top)
     if out is None:

@@ -8,6 +8,7 @@ import time
 from tuner.evidence.gathering import Gatherer
 from tuner.replay import Replay
 from tuner.report.best import write_outputs
+from tuner.report.page.writing import write_page
 from tuner.store import Event, Store
 
 CHANGING = ("trial_ended", "test_scored", "search_ended")
@@ -72,4 +73,6 @@ class OutputWriter:
     def _write(self) -> None:
         with self._adding:
             search = self._store.linked(self._so_far.record())
-        write_outputs(self._store, search, self._top_k, self._gatherer.evidence(search))
+        evidence = self._gatherer.evidence(search)
+        write_outputs(self._store, search, self._top_k, evidence)
+        write_page(self._store, search, evidence)

@@ -41,10 +41,17 @@ def searched_axes(source: Source, trials: Iterable[TrialRecord]) -> list[Searche
 def declared_axes(store: Store) -> Mapping[str, Any]:
     """Axes by path as the space's file has them; empty where search.yaml cannot be read."""
     try:
-        space = text(read_yaml(store.search_yaml).data.get("space"))
-        return mapping(parse_yaml(space, "space").data.get("axes"))
+        return mapping(parse_yaml(space_text(store), "space").data.get("axes"))
     except UserError:
         return {}
+
+
+def space_text(store: Store) -> str:
+    """The space's file; empty where search.yaml cannot be read."""
+    try:
+        return text(read_yaml(store.search_yaml).data.get("space"))
+    except UserError:
+        return ""
 
 
 def _paths(record: SearchRecord) -> list[str]:

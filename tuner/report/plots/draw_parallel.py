@@ -89,13 +89,14 @@ def _objective(numbers: Parallel, thread: Thread) -> float:
 
 def _draw_upright(axes: Axes, at: int, upright: Upright) -> None:
     axes.plot([at, at], [0, 1], color=style.FAINT, linewidth=1.2, zorder=4)
-    for height, name in upright.levels or _number_ticks(upright):
+    for height, name in upright.levels or number_ticks(upright):
         axes.plot([at - 0.03, at], [height, height], color=style.FAINT, linewidth=1, zorder=4)
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8}
         axes.text(at - 0.06, height, style.plain(name, 13), ha="right", va="center", fontsize=8, bbox=box, zorder=5)
 
 
-def _number_ticks(upright: Upright) -> list[tuple[float, str]]:
+def number_ticks(upright: Upright) -> list[tuple[float, str]]:
+    """(height, name) of round numbers on an axis of numbers."""
     low, high = upright.low, upright.high
     ticks = style.ticks(low, high, upright.log)
     if upright.log:

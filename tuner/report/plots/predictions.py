@@ -19,6 +19,8 @@ class Predicted:
 
     trial: TrialRecord
     split: Literal["test", "validation"]
+    ids: tuple[str, ...]
+    """of the images"""
     labels: tuple[str, ...]
     probabilities: npt.NDArray[np.float32]
     targets: npt.NDArray[np.bool_]
@@ -45,4 +47,4 @@ def _predictions(source: Source, trial: TrialRecord, split: Literal["test", "val
     said = saved.scored
     if not np.isfinite(said.probabilities).all():
         return None
-    return Predicted(trial, split, saved.labels, said.probabilities, said.targets, said.decisions)
+    return Predicted(trial, split, saved.ids, saved.labels, said.probabilities, said.targets, said.decisions)

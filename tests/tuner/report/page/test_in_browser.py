@@ -1,0 +1,194 @@
+"""The page in Chromium: nothing is asked for, all of it works by keyboard, and it can be read on every screen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from told_search import ToldSearch
+
+pytestmark = pytest.mark.real
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+LOW_CONTRAST = (Path(__file__).parent / "low_contrast.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        except sync_api.Error as error:
+            pytest.skip(f"Chromium does not start here: {str(error).splitlines()[0]}")
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("told")
+    told = ToldSearch(folder)
+    told.store.append("note", text="a note", trial="t0002")
+    file = folder / "report.html"
+    file.write_text(told.html(conclusions="## Conclusions\n\n- `lr`: +0.1.\n"), encoding="utf-8")
+    return file
+
+
+@dataclass
+class Opened:
+    """The page in a window, and what it said and asked for."""
+
+    page: sync_api.Page
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def trials(self) -> list[str]:
+        """Of the rows that are seen, from above."""
+        return self.page.locator("#trials tbody tr:visible").evaluate_all("rows => rows.map(row => row.dataset.trial)")
+
+
+@pytest.fixture
+def opened(browser: sync_api.Browser, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """By `indirect`, options of the window."""
+    context = browser.new_context(**getattr(request, "param", {}))
+    found = Opened(context.new_page())
+    found.page.on("console", lambda message: found.said.append(message.text))
+    found.page.on("pageerror", lambda error: found.said.append(str(error)))
+    found.page.on("request", lambda asked: found.asked.append(asked.url))
+    found.page.goto(report.as_uri())
+    yield found
+    context.close()
+
+
+def test_it_says_nothing_and_asks_for_nothing(opened: Opened, report: Path) -> None:
+    opened.page.locator("footer").scroll_into_view_if_needed()
+    assert opened.said == []
+    assert [url for url in opened.asked if not url.startswith("data:")] == [report.as_uri()]
+    broken = "images => images.filter(image => !image.complete || !image.naturalWidth).length"
+    assert opened.page.locator("img").evaluate_all(broken) == 0
+
+
+def test_what_is_put_into_it_can_neither_run_nor_ask(opened: Opened) -> None:
+    put = """() => new Promise((resolve) => {
+        const blocked = [];
+        document.addEventListener("securitypolicyviolation", (event) => {
+            blocked.push(event.effectiveDirective);
+            if (blocked.length === 3) resolve(blocked.sort());
+        });
+        const add = (tag, fields) => document.body.append(Object.assign(document.createElement(tag), fields));
+        add("img", { src: "http://127.0.0.1:9/x.png" });
+        add("script", { textContent: "window.ran = true" });
+        add("style", { textContent: "body { display: none }" });
+    })"""
+    assert opened.page.evaluate(put) == ["img-src", "script-src-elem", "style-src-elem"]
+    assert opened.page.evaluate("window.ran") is None
+    assert opened.page.locator("h1").is_visible()
+
+
+def test_the_table_is_sorted_by_keyboard(opened: Opened) -> None:
+    page = opened.page
+    ranked = opened.trials()
+    assert ranked == ["t0002", "t0003", "t0001", "t0004", "t0005"]
+    rate = page.locator("#trials thead th", has_text="lr").first
+    for keys, order, trials in (
+        ("Enter", "ascending", ["t0005", "t0004", "t0003", "t0002", "t0001"]),
+        ("Space", "descending", ["t0001", "t0002", "t0003", "t0004", "t0005"]),
+        ("Enter", "none", ranked),
+    ):
+        rate.locator("button").focus()
+        page.keyboard.press(keys)
+        assert rate.get_attribute("aria-sort") == order
+        assert opened.trials() == trials
+    objective = page.locator("#trials thead th", has_text="vs baseline")
+    objective.locator("button").press("Enter")
+    assert opened.trials() == ["t0004", "t0001", "t0003", "t0002", "t0005"]  # without a value: last
+
+
+def test_rows_are_found_by_words_and_by_status(opened: Opened) -> None:
+    page = opened.page
+    page.get_by_label("Find").fill("lite1 complete")
+    assert opened.trials() == ["t0001"]
+    assert page.locator("#shown").text_content() == "Rows shown: 1 of 5"
+    page.get_by_label("Find").fill("")
+    page.get_by_label("Status").select_option("pruned")
+    assert opened.trials() == ["t0004"]
+    page.get_by_label("Status").select_option("")
+    page.get_by_label("Backbone").select_option("lite0")
+    assert opened.trials() == ["t0002", "t0004"]
+
+
+def test_a_trial_is_highlighted_in_all_of_the_page(opened: Opened) -> None:
+    page = opened.page
+
+    def lit() -> list[str]:
+        return page.locator(".strokes g.lit, #trials tr.lit").evaluate_all("all => all.map(one => one.dataset.trial)")
+
+    learning = page.locator("#learning")
+    learning.scroll_into_view_if_needed()
+    frame = learning.locator(".strokes").bounding_box()
+    assert frame
+    page.mouse.move(frame["x"] + frame["width"], frame["y"] + 20)  # the end of the best one
+    assert lit() == ["t0002"] * 3
+    assert learning.locator(".told").text_content() == "t0002: lite0, freeze all (9/9); 0.700 at epoch 2, complete"
+    page.mouse.move(0, 0)
+    assert lit() == []
+    learning.get_by_label("Highlight a trial").focus()
+    page.keyboard.press("End")  # of the choices
+    assert lit() == ["t0004"] * 3
+    page.keyboard.press("Escape")
+    assert lit() == []
+    key = page.locator("#parallel button.key").first
+    key.press("Enter")
+    assert key.get_attribute("aria-pressed") == "true"
+    assert lit() == ["t0002"] * 3
+
+
+@pytest.mark.parametrize("opened", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True)
+def test_texts_can_be_told_from_their_ground(opened: Opened) -> None:
+    opened.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    opened.page.locator("#learning .choose").select_option("t0002")
+    assert opened.page.evaluate(LOW_CONTRAST) == []
+
+
+@pytest.mark.parametrize("opened", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
+def test_a_phone_need_not_be_moved_sideways(opened: Opened) -> None:
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert opened.page.locator("#trials thead th", has_text="vs baseline").is_visible()
+
+
+def test_whatever_can_be_reached_by_keyboard_has_a_name(opened: Opened) -> None:
+    page = opened.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the leaderboard"
+    nameless = """all => all.filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
+        .map((one) => one.outerHTML.slice(0, 99))"""
+    assert page.locator("a, button, input, select, summary, [tabindex]").evaluate_all(nameless) == []
+    scrolled = """all => all.filter((one) => one.scrollWidth > one.clientWidth + 1 && one.tabIndex < 0).length"""
+    assert page.locator(".scroll, pre").evaluate_all(scrolled) == 0
+
+
+def test_on_paper_all_is_open_and_nothing_is_to_be_pressed(opened: Opened) -> None:
+    page = opened.page
+    assert len(page.pdf()) > 0
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.locator("nav:visible, .controls:visible").count() == 0
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("opened", [{"java_script_enabled": False}], indirect=True)
+def test_without_its_script_the_page_is_whole(opened: Opened) -> None:
+    assert opened.page.locator("#trials tbody tr:visible").count() == 5
+    assert opened.page.locator(".strokes:visible").count() == 2
+    assert opened.page.locator(".strokes g").count() == 8
+    assert opened.page.locator(".controls:visible, #trials button").count() == 0

@@ -1,0 +1,193 @@
+"""What is in the data, by the search's own split: how often labels are, which occur together, what is there twice."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trainable.data.splits import SPLITS, SplitRow, read_splits
+from trainable.errors import UserError
+from tuner.records import SearchRecord
+from tuner.store import Store
+from tuner.tolerant import integer, mapping
+
+MOST_LABELS = 60
+"""of a balance, most frequent first"""
+MOST_TOGETHER = 16
+"""labels of a matrix that can be read"""
+MOST_LISTED = 12
+"""groups of equal images, and warnings"""
+SHADES = 5
+SAMPLED_LABELS = 12
+SAMPLES_A_LABEL = 3
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    label: str
+    by_split: tuple[int, ...]
+    """in the order of the split's names"""
+    images: int
+    percent_of_most: float
+    """of the images of the most frequent label: the length of a bar"""
+
+
+@dataclass(frozen=True)
+class Together:
+    """How many images have both labels, or on the diagonal the one."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    shades: tuple[tuple[int, ...], ...]
+    """from 0 to `SHADES`: the share of the rarer label's images"""
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Images of the same bytes."""
+
+    images: tuple[str, ...]
+    splits: tuple[str, ...]
+
+    @property
+    def across(self) -> bool:
+        """Whether they are in several splits, which flatters scores."""
+        return len(set(self.splits)) > 1
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Training images of a label."""
+
+    label: str
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    splits: Mapping[str, int]
+    """name -> images"""
+    labels: tuple[LabelCount, ...]
+    labels_left_out: int
+    unlabelled: int
+    together: Together | None
+    """None where no image has two labels"""
+    twins: tuple[Twins, ...]
+    """those across splits first"""
+    twin_images: int
+    """beyond the first of each group"""
+    samples: tuple[Samples, ...]
+
+
+def read_data(store: Store) -> Data | None:
+    """The data as splits.csv has them; None where that cannot be read."""
+    try:
+        rows = read_splits(store.splits)
+    except (UserError, OSError, ValueError):
+        return None
+    return data_of(rows) if rows else None
+
+
+def data_of(rows: Sequence[SplitRow]) -> Data:
+    """The same, of the lines of a splits.csv."""
+    present = Counter(row.split for row in rows)
+    splits = {name: present[name] for name in SPLITS if name in present}
+    of_split = Counter((label, row.split) for row in rows for label in row.labels)
+    totals = Counter(label for row in rows for label in row.labels)
+    names = sorted(totals, key=lambda label: (-totals[label], label))
+    twins = sorted(_twins(rows), key=lambda found: (not found.across, found.images))
+    return Data(
+        splits=splits,
+        labels=tuple(
+            LabelCount(
+                label,
+                tuple(of_split[label, split] for split in splits),
+                totals[label],
+                round(100 * totals[label] / totals[names[0]], 1),
+            )
+            for label in names[:MOST_LABELS]
+        ),
+        labels_left_out=max(len(names) - MOST_LABELS, 0),
+        unlabelled=sum(not row.labels for row in rows),
+        together=_together(rows, names[:MOST_TOGETHER], totals),
+        twins=tuple(twins),
+        twin_images=sum(len(found.images) - 1 for found in twins),
+        samples=tuple(_samples(rows, names[:SAMPLED_LABELS])),
+    )
+
+
+def _together(rows: Sequence[SplitRow], names: Sequence[str], totals: Mapping[str, int]) -> Together | None:
+    pairs = Counter((one, other) for row in rows for one in row.labels for other in row.labels)
+    if all(one == other for one, other in pairs):
+        return None
+
+    def shade(one: str, other: str) -> int:
+        share = pairs[one, other] / min(totals[one], totals[other])
+        return 0 if one == other or not share else min(1 + int(share * SHADES), SHADES)
+
+    return Together(
+        tuple(names),
+        tuple(tuple(pairs[one, other] for other in names) for one in names),
+        tuple(tuple(shade(one, other) for other in names) for one in names),
+    )
+
+
+def _twins(rows: Sequence[SplitRow]) -> list[Twins]:
+    alike: dict[str, list[SplitRow]] = defaultdict(list)
+    for row in rows:
+        if row.sha256:
+            alike[row.sha256].append(row)
+    return [
+        Twins(tuple(row.image for row in found), tuple(row.split for row in found))
+        for found in alike.values()
+        if len(found) > 1
+    ]
+
+
+def _samples(rows: Sequence[SplitRow], names: Sequence[str]) -> list[Samples]:
+    """Evenly spread over each label's training images, none of them twice."""
+    of_label: dict[str, list[str]] = {name: [] for name in names}
+    for row in rows:
+        for label in row.labels if row.split == "train" else ():
+            if label in of_label:
+                of_label[label].append(row.image)
+    taken: set[str] = set()
+    found = []
+    for name, images in of_label.items():
+        free = [image for image in images if image not in taken]
+        step = max(len(free) // SAMPLES_A_LABEL, 1)
+        chosen = tuple(free[::step][:SAMPLES_A_LABEL])
+        taken.update(chosen)
+        if chosen:
+            found.append(Samples(name, chosen))
+    return found
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was found out about the files before anything trained."""
+
+    pixels: Mapping[str, str]
+    """`min`, `median`, `max` -> `width x height`"""
+    modes: Mapping[str, int]
+    warnings: tuple[str, ...]
+    left_out: Mapping[str, str]
+    """image or label -> why it takes no part"""
+
+
+def told_of_data(record: SearchRecord) -> Told:
+    """As the log has it; empty in searches that did not tell."""
+    facts = record.data
+    pixels = {name: size for name, size in mapping(facts.get("pixels")).items() if isinstance(size, list | tuple)}
+    modes = {name: count for name, found in mapping(facts.get("modes")).items() if (count := integer(found))}
+    return Told(
+        pixels={name: " x ".join(map(str, size)) for name, size in pixels.items()},
+        modes=modes,
+        warnings=_texts(facts.get("warnings")),
+        left_out={name: str(why) for name, why in mapping(facts.get("left_out")).items()},
+    )
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    return tuple(map(str, given)) if isinstance(given, list | tuple) else ()
