@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,14 @@ settings.load_profile("unhurried")
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_trackers() -> Iterator[None]:
+    """Searches of tests that are about something else start no process for TensorBoard."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THAW_TRACKING", "off")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -146,7 +147,9 @@ class SearchConfig(Strict):
     resources: Resources = Resources()
     results: Annotated[Place, AfterValidator(as_place)] = Path("results")
     """a folder, or a URL"""
-    tracking: Annotated[str, AfterValidator(parse_tracking)] = AUTO
+    tracking: Annotated[str, AfterValidator(parse_tracking), Field(validate_default=True)] = Field(
+        default_factory=lambda: os.environ.get("THAW_TRACKING", AUTO)
+    )
     """auto: the trackers that are configured; off; or some by name, without which the search does not begin"""
     offline: bool = False
     """never download pretrained weights"""

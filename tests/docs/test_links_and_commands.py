@@ -101,7 +101,8 @@ def test_options_exist(page: Path) -> None:
     for script in (ROOT / "examples").glob("*.py"):
         known |= set(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
-    assert named <= known | {"--help"}
+    of_others = {"--logdir", "--backend-store-uri"}  # of tensorboard and mlflow
+    assert named <= known | of_others | {"--help"}
 
 
 def test_options_of_a_search_are_on_its_pages() -> None:

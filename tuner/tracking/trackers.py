@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from trainable.errors import nearest
 from tuner.tracking.clearml import CLEARML
+from tuner.tracking.mlflow import MLFLOW
 from tuner.tracking.protocol import TrackerKind
+from tuner.tracking.tensorboard import TENSORBOARD
+from tuner.tracking.wandb import WANDB
 
-TRACKERS: dict[str, TrackerKind] = {kind.name: kind for kind in (CLEARML,)}
+TRACKERS: dict[str, TrackerKind] = {kind.name: kind for kind in (CLEARML, TENSORBOARD, MLFLOW, WANDB)}
 """a row each, made in the tracker's own file"""
 AUTO, OFF = "auto", "off"
 

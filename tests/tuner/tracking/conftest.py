@@ -15,6 +15,7 @@ from tuner.store import Store
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeClearML]:
     """A server that the SDK is configured for."""
+    monkeypatch.setenv("THAW_TRACKING", "auto")
     monkeypatch.setenv("CLEARML_CONFIG_FILE", str(tmp_path / "none.conf"))
     with serving(found := FakeClearML()) as url:
         for name, value in environment(url).items():
