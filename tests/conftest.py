@@ -1,4 +1,4 @@
-"""The caches and threads of a fresh machine for every test."""
+"""The home, caches and threads of a fresh machine for every test."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from own_environment import OWN
 from small_trials import learnt_weights
 
 from trainable.weights import Weights
@@ -24,9 +25,15 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_trackers() -> Iterator[None]:
-    """Searches of tests that are about something else start no process for TensorBoard."""
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nobody's own settings, trackers and tokens have a part in a test, or are changed by one.
+
+    Searches of tests that are about something else start no process for TensorBoard.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        for name in OWN:
+            patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("THAW_TRACKING", "off")
         yield
 

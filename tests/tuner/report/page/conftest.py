@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from told_search import ToldSearch
+from told_page import ToldSearch
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from told_search import ToldSearch
+from told_page import ToldSearch
 
 pytestmark = pytest.mark.real
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from told_search import HOSTILE, Element, ToldSearch, by_id, parsed
+from told_page import HOSTILE, Element, ToldSearch, by_id, parsed
 
 from tuner.evidence.gathering import gather
 from tuner.links import Links

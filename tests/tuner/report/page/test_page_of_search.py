@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from small_searches import RunTuner
-from told_search import by_id, parsed
+from told_page import by_id, parsed
 
 from tuner.report.page.texts import ENGLISH
 from tuner.report.page.writing import write_page

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from told_search import ToldSearch
+from told_page import ToldSearch
 
 from trainable.data.splits import SplitRow
 from tuner.records import EpochRecord, SearchRecord, TrialRecord
