@@ -10,12 +10,14 @@ from fake_clearml import FakeClearML, environment, serving
 from told_search import ToldSearch
 
 from tuner.store import Store
+from tuner.tracking import following
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeClearML]:
     """A server that the SDK is configured for."""
     monkeypatch.setenv("THAW_TRACKING", "auto")
+    monkeypatch.setattr(following, "ANSWER_SECONDS", 120.0)  # a busy machine takes long to start a process
     monkeypatch.setenv("CLEARML_CONFIG_FILE", str(tmp_path / "none.conf"))
     with serving(found := FakeClearML()) as url:
         for name, value in environment(url).items():
