@@ -304,6 +304,7 @@ def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
     print(f"\n{to_brief_markdown(record, gather(store, record), SHOWN_AT_THE_END)}", end="")
     best = f"best config: {store.shown(store.best_yaml)}   " if record.best else ""
     print(f"{best}all trials and how they were made: {store.shown(store.leaderboard_md)}")
+    print(f"the whole search on one page: {store.shown(store.report_html)}")
     if record.links.search:
         print(f"on the web: {record.links.search}")
     for line in waiting(store):

@@ -16,8 +16,10 @@ MOST_LABELS = 60
 """of a balance, most frequent first"""
 MOST_TOGETHER = 16
 """labels of a matrix that can be read"""
-MOST_LISTED = 12
-"""groups of equal images, and warnings"""
+MOST_TWINS, MOST_ALIKE = 12, 6
+"""groups of equal images, and images of a group"""
+MOST_LINES = 50
+"""of warnings, and of what was left out"""
 SHADES = 5
 SAMPLED_LABELS = 12
 SAMPLES_A_LABEL = 3
@@ -48,12 +50,14 @@ class Twins:
     """Images of the same bytes."""
 
     images: tuple[str, ...]
+    """the first of them"""
+    count: int
     splits: tuple[str, ...]
+    """in which they are; several flatter scores"""
 
     @property
     def across(self) -> bool:
-        """Whether they are in several splits, which flatters scores."""
-        return len(set(self.splits)) > 1
+        return len(self.splits) > 1
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Data:
     """None where no image has two labels"""
     twins: tuple[Twins, ...]
     """those across splits first"""
+    twins_left_out: int
     twin_images: int
     """beyond the first of each group"""
     samples: tuple[Samples, ...]
@@ -111,8 +116,9 @@ def data_of(rows: Sequence[SplitRow]) -> Data:
         labels_left_out=max(len(names) - MOST_LABELS, 0),
         unlabelled=sum(not row.labels for row in rows),
         together=_together(rows, names[:MOST_TOGETHER], totals),
-        twins=tuple(twins),
-        twin_images=sum(len(found.images) - 1 for found in twins),
+        twins=tuple(twins[:MOST_TWINS]),
+        twins_left_out=max(len(twins) - MOST_TWINS, 0),
+        twin_images=sum(found.count - 1 for found in twins),
         samples=tuple(_samples(rows, names[:SAMPLED_LABELS])),
     )
 
@@ -139,7 +145,9 @@ def _twins(rows: Sequence[SplitRow]) -> list[Twins]:
         if row.sha256:
             alike[row.sha256].append(row)
     return [
-        Twins(tuple(row.image for row in found), tuple(row.split for row in found))
+        Twins(
+            tuple(row.image for row in found[:MOST_ALIKE]), len(found), tuple(dict.fromkeys(row.split for row in found))
+        )
         for found in alike.values()
         if len(found) > 1
     ]
@@ -165,15 +173,23 @@ def _samples(rows: Sequence[SplitRow], names: Sequence[str]) -> list[Samples]:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """Lines, the first of them where there are many."""
+
+    lines: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class Told:
     """What was found out about the files before anything trained."""
 
     pixels: Mapping[str, str]
     """`min`, `median`, `max` -> `width x height`"""
     modes: Mapping[str, int]
-    warnings: tuple[str, ...]
-    left_out: Mapping[str, str]
-    """image or label -> why it takes no part"""
+    warnings: Listed
+    left_out: Listed
+    """images and labels, and why they take no part"""
 
 
 def told_of_data(record: SearchRecord) -> Told:
@@ -184,9 +200,13 @@ def told_of_data(record: SearchRecord) -> Told:
     return Told(
         pixels={name: " x ".join(map(str, size)) for name, size in pixels.items()},
         modes=modes,
-        warnings=_texts(facts.get("warnings")),
-        left_out={name: str(why) for name, why in mapping(facts.get("left_out")).items()},
+        warnings=_listed(_texts(facts.get("warnings"))),
+        left_out=_listed([f"{name}: {why}" for name, why in mapping(facts.get("left_out")).items()]),
     )
+
+
+def _listed(lines: Sequence[str]) -> Listed:
+    return Listed(tuple(lines[:MOST_LINES]), len(lines))
 
 
 def _texts(given: object) -> tuple[str, ...]:
