@@ -25,7 +25,7 @@ from tuner.tolerant import integer, mapping, text
 from tuner.tracking.protocol import UnreachableError
 
 EVENTS_AT_ONCE = 2000
-_RETRIES = {"total": 3, "connect": 1, "read": 0, "redirect": 3, "status": 0, "backoff_factor": 0.2}
+_RETRIES = {"total": 3, "connect": 0, "read": 0, "redirect": 3, "status": 0, "backoff_factor": 0.2}
 """within a call: who shows a search comes again with all of it"""
 _SIGN_IN_AGAIN = (401, 403)
 _BUSY = (408, 429)
