@@ -1,8 +1,8 @@
 """What a ClearML tracker costs a search: how long the search waits for it, and what its process takes beside it.
 
-A search waits in two places: as it begins, where the tracker has not yet found out whether its server answers, and at its
-end, for what is left to be sent. Here its log is written by hand, so that nothing else is measured; the server is the tests'
-own, on loopback, so a real one's round trips come on top.
+A search waits in two places: as it begins, where the tracker has not yet found out whether its server answers, and at
+its end, for what is left to be sent. Here its log is written by hand, so that nothing else is measured; the server is
+the tests' own, on loopback, so a real one's round trips come on top.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tuner.tracking.following import started_trackers
 
 sys.path.append(str(ROOT / "tests" / "tuner" / "tracking"))
 from fake_clearml import FakeClearML, environment, serving
-from told_search import ToldSearch
+from shown_search import ToldSearch
 
 PROVING_SECONDS = 8.0
 """that a search takes before its first event; the tracker starts meanwhile"""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_clearml import FakeClearML, environment, serving
-from told_search import ToldSearch
+from shown_search import ToldSearch
 
 from tuner.store import Store
 from tuner.tracking import following

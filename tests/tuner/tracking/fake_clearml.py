@@ -126,11 +126,11 @@ class FakeClearML:
         return {"updated": 1}
 
     def tasks_get_all(self, given: Task) -> Any:
-        _only(given, {"id", "parent", "type", "comment", "only_fields", "page", "page_size", "project", "tags"})
+        _only(given, {"id", "parent", "type", "only_fields", "page", "page_size", "project", "tags"})
         found = []
         for task in self.tasks.values():
             fits = all(task.get(name) in given[name] for name in ("id", "parent", "type", "project") if name in given)
-            if fits and re.search(given.get("comment", ""), task.get("comment", "")):
+            if fits and ("tags" not in given or set(given["tags"]) & set(task["tags"])):
                 fields = [*given.get("only_fields", task), "id"]
                 found.append({name: task[name] for name in fields if name in task})
         size = min(given.get("page_size", 500), 500)
@@ -159,7 +159,7 @@ class FakeClearML:
         return {"models": [model for model in self.models.values() if model.get("task") in given["task"]]}
 
     def models_create(self, given: Task) -> Any:
-        _only(given, {"uri", "name", "comment", "tags", "framework", "task", "project", "labels"})
+        _only(given, {"uri", "name", "comment", "tags", "framework", "task", "project", "labels", "ready"})
         if not given.get("uri") or not given.get("name"):
             raise RefusalError(12, "Validation error (uri and name are required)")
         self._task(given)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from fake_clearml import FakeClearML, Fault
-from told_search import ToldSearch, show_once
+from shown_search import ToldSearch, show_once
 
 from tuner.links import read_links
 from tuner.records import SearchRecord

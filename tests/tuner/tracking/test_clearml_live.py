@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from told_search import ToldSearch, show_once
+from shown_search import ToldSearch, show_once
 
 from tuner.links import read_links
 from tuner.store import Store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from told_search import ToldSearch
+from shown_search import ToldSearch
 
 from tuner.tracking.outbox import Batch, Outbox
 

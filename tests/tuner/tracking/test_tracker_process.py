@@ -7,10 +7,13 @@ from pathlib import Path
 import psutil
 import pytest
 from fake_clearml import FakeClearML
+from shown_search import ToldSearch
 from small_searches import MakeSpace, Ran, RunTuner
 
 from tuner.tracking import following
+from tuner.tracking.clearml import CLEARML
 from tuner.tracking.cursor import Cursor
+from tuner.tracking.following import TrackerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("_without_ray")]
 
@@ -24,6 +27,12 @@ def search(run_tuner: RunTuner, make_space: MakeSpace, labels_csv: Path, tmp_pat
         return run_tuner("search", make_space(), "--data", labels_csv, *place, *options)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine may be slow."""
+    monkeypatch.setattr(following, "ANSWER_SECONDS", 120.0)
 
 
 def trackers_left() -> list[psutil.Process]:
@@ -84,3 +93,18 @@ def test_a_server_that_hangs_keeps_nobody(
     assert "events wait" in ran.err
     assert Cursor(tmp_path / "results" / "one", "clearml").seq == 0
     fake.hangs.clear()
+
+
+def test_a_search_that_is_killed_is_shown_as_stopped_and_its_tracker_ends(told: ToldSearch, fake: FakeClearML) -> None:
+    told.begin()
+    told.begin_trial("t0001", 0)
+    told.epoch("t0001", 1, 0.5)
+    process = TrackerProcess(CLEARML, is_demanded=False)
+    try:
+        assert process.answer().reachable
+        process.follow(told.store.place)
+        process.leave()  # as the end of the search's process does
+        assert process.wait(60)
+    finally:
+        process.kill()
+    assert (fake.named("flowers")["status"], fake.named("t0001-lite0")["status"]) == ("stopped", "stopped")

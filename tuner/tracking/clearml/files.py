@@ -81,7 +81,7 @@ def _model(server: Server, kept: Mapping[str, Any], search: SearchRecord, trial:
     if found:
         server.ask("models.edit", model=found[0]["id"], **told)
         return str(found[0]["id"])
-    return str(server.ask("models.create", task=task, project=kept["project"], labels={}, **told)["id"])
+    return str(server.ask("models.create", task=task, project=kept["project"], labels={}, ready=False, **told)["id"])
 
 
 def _models(model: str) -> dict[str, Any]:

@@ -135,8 +135,10 @@ class ClearMLTracker:
         if not self._in_doubt:
             return
         if SEARCH not in self._tasks:
-            for task in self._listed(type=["optimizer"], comment=self._kept["mark"], only_fields=["id", "project"]):
-                self._tasks[SEARCH], self._kept["project"] = str(task["id"]), str(task["project"])
+            wanted = {"type": ["optimizer"], "tags": [f"search:{search.name}"]}
+            for task in self._listed(**wanted, only_fields=["id", "project", "comment"]):
+                if self._kept["mark"] in text(task.get("comment")):
+                    self._tasks[SEARCH], self._kept["project"] = str(task["id"]), str(task["project"])
         if SEARCH in self._tasks:
             names = {task_name(trial): trial.id for trial in (*search.trials, *search.reruns)}
             for task in self._listed(parent=[self._tasks[SEARCH]], only_fields=["id", "name"]):
