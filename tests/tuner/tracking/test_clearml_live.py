@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from pathlib import Path
 
 import pytest
+from own_environment import OWN
 from shown_search import ToldSearch, show_once
 
 from tuner.links import read_links
@@ -14,11 +14,14 @@ from tuner.store import Store
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif("CLEARML_API_HOST" not in os.environ, reason="no ClearML server: CLEARML_API_HOST names none"),
+    pytest.mark.skipif("CLEARML_API_HOST" not in OWN, reason="no ClearML server: CLEARML_API_HOST names none"),
 ]
 
 
 def test_a_search_is_shown_on_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OWN.items():
+        if name.startswith("CLEARML_"):
+            monkeypatch.setenv(name, value)
     from clearml import Task
 
     monkeypatch.setenv("THAW_CLEARML_PROJECT", "Thaw tests")
