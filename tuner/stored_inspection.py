@@ -13,7 +13,8 @@ def stored_inspection(store: Store) -> dict[str, Any]:
 
     Empty where an earlier version of Thaw ran the search.
     """
-    store.fetch(store.inspection_json)
+    if not store.inspection_json.exists():  # it is written once
+        store.fetch(store.inspection_json)
     try:
         stored = json.loads(store.inspection_json.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainable.data.splits import SPLITS, SplitRow, read_splits
 from trainable.errors import UserError
 from tuner.records import SearchRecord
 from tuner.store import Store
-from tuner.tolerant import integer, mapping
+from tuner.stored_inspection import stored_duplicates
+from tuner.tolerant import integer, mapping, text
 
 MOST_LABELS = 60
 """of a balance, most frequent first"""
@@ -47,13 +48,15 @@ class Together:
 
 @dataclass(frozen=True)
 class Twins:
-    """Images of the same bytes."""
+    """Images of the same bytes, or that look alike."""
 
     images: tuple[str, ...]
     """the first of them"""
     count: int
     splits: tuple[str, ...]
     """in which they are; several flatter scores"""
+    are_equal: bool
+    """to the byte, all of them"""
 
     @property
     def across(self) -> bool:
@@ -91,17 +94,18 @@ def read_data(store: Store) -> Data | None:
         rows = read_splits(store.splits)
     except (UserError, OSError, ValueError):
         return None
-    return data_of(rows) if rows else None
+    alike = [(text(found.get("image")), text(found.get("twin"))) for found in stored_duplicates(store)]
+    return data_of(rows, alike) if rows else None
 
 
-def data_of(rows: Sequence[SplitRow]) -> Data:
-    """The same, of the lines of a splits.csv."""
+def data_of(rows: Sequence[SplitRow], alike: Iterable[tuple[str, str]] = ()) -> Data:
+    """The same, of the lines of a splits.csv and pairs of images that were found to look alike."""
     present = Counter(row.split for row in rows)
     splits = {name: present[name] for name in SPLITS if name in present}
     of_split = Counter((label, row.split) for row in rows for label in row.labels)
     totals = Counter(label for row in rows for label in row.labels)
     names = sorted(totals, key=lambda label: (-totals[label], label))
-    twins = sorted(_twins(rows), key=lambda found: (not found.across, found.images))
+    twins = sorted(_twins(rows, alike), key=lambda found: (not found.across, found.images))
     return Data(
         splits=splits,
         labels=tuple(
@@ -139,18 +143,38 @@ def _together(rows: Sequence[SplitRow], names: Sequence[str], totals: Mapping[st
     )
 
 
-def _twins(rows: Sequence[SplitRow]) -> list[Twins]:
-    alike: dict[str, list[SplitRow]] = defaultdict(list)
+def _twins(rows: Sequence[SplitRow], alike: Iterable[tuple[str, str]]) -> list[Twins]:
+    first: dict[str, str] = {}
+    equal = [(row.image, first.setdefault(row.sha256, row.image)) for row in rows if row.sha256]
+    groups = _joined([row.image for row in rows], (*equal, *alike))
+    found: dict[str, list[SplitRow]] = defaultdict(list)
     for row in rows:
-        if row.sha256:
-            alike[row.sha256].append(row)
+        found[groups[row.image]].append(row)
     return [
         Twins(
-            tuple(row.image for row in found[:MOST_ALIKE]), len(found), tuple(dict.fromkeys(row.split for row in found))
+            tuple(row.image for row in group[:MOST_ALIKE]),
+            len(group),
+            tuple(dict.fromkeys(row.split for row in group)),
+            len({row.sha256 for row in group}) == 1,
         )
-        for found in alike.values()
-        if len(found) > 1
+        for group in found.values()
+        if len(group) > 1
     ]
+
+
+def _joined(images: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each image -> the one that stands for all that pairs join it to, directly or by others."""
+    above = {image: image for image in images}
+
+    def head(image: str) -> str:
+        while above[image] != image:
+            image = above[image]
+        return image
+
+    for one, other in pairs:
+        if one in above and other in above:
+            above[head(one)] = head(other)
+    return {image: head(image) for image in above}
 
 
 def _samples(rows: Sequence[SplitRow], names: Sequence[str]) -> list[Samples]:

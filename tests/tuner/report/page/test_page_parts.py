@@ -79,6 +79,16 @@ def test_two_splits_of_the_same_bytes_come_first() -> None:
     assert data.twin_images == 2
 
 
+def test_images_that_look_alike_are_one_group_with_those_of_the_same_bytes() -> None:
+    rows = [SplitRow(f"{at}.png", "train", "", sha, ("a",)) for at, sha in enumerate(["x", "x", "y", "z", "w"])]
+    data = data_of(rows, [("2.png", "1.png"), ("4.png", "3.png"), ("gone.png", "3.png")])
+    assert [(found.images, found.are_equal) for found in data.twins] == [
+        (("0.png", "1.png", "2.png"), False),
+        (("3.png", "4.png"), False),
+    ]
+    assert data_of(rows).twins[0].are_equal
+
+
 @given(st.lists(st.lists(st.sampled_from("abcdef"), unique=True), min_size=1, max_size=30))
 def test_counts_of_labels_add_up(labels: list[list[str]]) -> None:
     rows = [
