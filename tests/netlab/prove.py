@@ -1,6 +1,6 @@
 """The proof on real hosts: `ray up`, a search over all of them, a host that dies and comes back, `ray down`.
 
-    python tests/netlab/prove.py --venv .venv [--out FILE.md] [--keep]
+    .venv/bin/python tests/netlab/prove.py --venv .venv [--out FILE.md] [--keep]
 
 Four hosts in namespaces (README.md): a client, which plays your computer, a head and two workers. All that is done on
 them is done by deploy/local.yaml, in which addresses and the user's name are filled in. Needs root; ten minutes.
