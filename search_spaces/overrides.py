@@ -16,6 +16,7 @@ from search_spaces.document import parse_yaml
 from search_spaces.fields import CONFIG_FIELDS, as_read, unknown_path, value_mistakes
 from search_spaces.space import Space, read_space
 from trainable.errors import UserError, nearest
+from trainable.metrics import parse_objective
 from trainable.strict import Strict
 
 
@@ -28,6 +29,8 @@ class Overrides(Strict):
     """stages that last OLD epochs together are scaled to NEW"""
     set: tuple[str, ...] = ()
     """`FIELD=VALUE` for any field that is not searched"""
+    objective: str | None = None
+    """the metric that trials are ranked by"""
 
 
 NO_OVERRIDES = Overrides()
@@ -66,12 +69,16 @@ def override(space: Space, overrides: Overrides) -> tuple[Space, tuple[str, ...]
     mistakes += [text for setting in settings for text in _setting_mistakes(space, setting)]
     mistakes += [text for swap in swaps for text in _swap_mistakes(space, swap)]
     mistakes = mistakes or list(_collisions(space, swaps))
+    mistakes += _objective_mistakes(overrides)
     if mistakes:
         raise UserError(*mistakes)
-    if not settings and not swaps:
+    objective = overrides.objective or space.objective
+    if not settings and not swaps and objective == space.objective:
         return space, ()
-    changed = dataclasses.replace(space.document, data=_overridden(space, settings, swaps))
-    return read_space(changed), (*_swap_lines(space, swaps), *_setting_lines(space, settings))
+    data = _overridden(space, settings, swaps) | {"objective": objective}
+    lines = [f"objective: {space.objective} -> {objective}"] if objective != space.objective else []
+    changed = dataclasses.replace(space.document, data=data)
+    return read_space(changed), (*lines, *_swap_lines(space, swaps), *_setting_lines(space, settings))
 
 
 def _read(overrides: Overrides) -> tuple[list[_Setting], list[_Swap], list[str]]:
@@ -79,7 +86,7 @@ def _read(overrides: Overrides) -> tuple[list[_Setting], list[_Swap], list[str]]
     settings: list[_Setting] = []
     swaps: list[_Swap] = []
     mistakes: list[str] = []
-    for name, texts in overrides.model_dump().items():
+    for name, texts in overrides.model_dump(exclude={"objective"}).items():
         for text in texts:
             option = f"--{name.replace('_', '-')} {text}"
             first, equals, second = text.partition("=")
@@ -95,6 +102,16 @@ def _read(overrides: Overrides) -> tuple[list[_Setting], list[_Swap], list[str]]
             except UserError as error:
                 mistakes += error.mistakes
     return settings, swaps, mistakes
+
+
+def _objective_mistakes(overrides: Overrides) -> list[str]:
+    if overrides.objective is None:
+        return []
+    try:
+        parse_objective(overrides.objective)
+    except UserError as error:
+        return [f"--{mistake}" for mistake in error.mistakes]
+    return []
 
 
 def _new_value(option: str, path: str, text: str) -> Value:

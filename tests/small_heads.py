@@ -17,12 +17,18 @@ _HEAD = """
 import json, sys
 from ray._private.node import Node
 from ray._private.parameter import RayParams
-node = Node(RayParams(**json.loads(sys.argv[1])), head=True)
+from ray._private.utils import write_ray_address
+given = json.loads(sys.argv[1])
+node = Node(RayParams(**given), head=True)
 told = node.address_info
+write_ray_address(told["gcs_address"], given["temp_dir"])
 print("ANSWERS", json.dumps({"address": told["gcs_address"], "url": told["webui_url"]}), flush=True)
 sys.stdin.read()
 """
-"""`ray.init` gives the agent that takes jobs no port of its own: beside another Ray there would be none"""
+"""`ray.init` gives the agent that takes jobs no port of its own: beside another Ray there would be none.
+
+As with `ray start`, a file says which Ray it is: else its jobs might be given another one of this machine.
+"""
 _ON_FREE_PORTS = {"include_dashboard": True, "dashboard_host": "127.0.0.1"} | dict.fromkeys(
     ("dashboard_port", "dashboard_agent_listen_port", "gcs_server_port"), 0
 )

@@ -237,7 +237,8 @@ def search_without_ray(patch: pytest.MonkeyPatch) -> None:
             _run_to_its_end(actor, following.current, asked.trial, interrupted)
 
     patch.setattr(session, "ray_session", contextlib.nullcontext)
-    patch.setattr(slots, "Slots", lambda *_: SimpleNamespace(gpus=0.0, workers=1, gpus_of=lambda _: 0.0))
+    no_slots = SimpleNamespace(gpus=0.0, workers=1, gpus_of=lambda _: 0.0, keep_to=lambda _: None)
+    patch.setattr(slots, "Slots", lambda *_: no_slots)
     patch.setattr(tune_loop, "run_phases", run_phases)
     patch.setattr(vigil, "watching_ray", lambda *_: contextlib.nullcontext())
     patch.setattr(plots, "draw_plots", lambda *_: [])  # they take longer than the trials

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Channels = tuple[float, ...]
+_OF_TIMM = re.compile(r"timm:[A-Za-z0-9_.]+")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -90,7 +91,7 @@ def backbone_facts(name: str) -> BackboneFacts:
     Raises:
         UserError: neither in BACKBONES nor `timm:<name>`.
     """
-    if name.startswith("timm:") and len(name) > len("timm:"):
+    if _OF_TIMM.fullmatch(name):  # not `hf-hub:` or `local-dir:`, which lead to other people's files and to any folder
         return BackboneFacts(name, "timm", name.removeprefix("timm:"), None, None, None)
     if name not in BACKBONES:
         names = ", ".join(BACKBONES)

@@ -17,15 +17,14 @@ from trainable.strict import Strict
 from trainable.task import TaskChoice
 from tuner.storage.place import Place, as_place
 from tuner.tracking.trackers import AUTO, parse_tracking
+from tuner.wording.language import Language
 
 DEFAULT_SPLIT = "70/15/15"
 
 
-class DataConfig(Strict):
-    """Where the labelled images are and how they are read and split."""
+class DataReading(Strict):
+    """How labelled images are read and split."""
 
-    path: Path
-    """a folder of class folders, of split folders, or a CSV or Parquet manifest"""
     task: TaskChoice = "auto"
     """as the space says, or else as the data look"""
     layout: Layout = "auto"
@@ -42,6 +41,13 @@ class DataConfig(Strict):
     """stop at warnings of the inspection as at errors"""
     data_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """keys the split and the augmented views; one for the search"""
+
+
+class DataConfig(DataReading):
+    """Where the labelled images are as well."""
+
+    path: Path
+    """a folder of class folders, of split folders, or a CSV or Parquet manifest"""
 
 
 def _gpus(number: float) -> float:
@@ -140,6 +146,8 @@ class SearchConfig(Strict):
     hypothesis: str = ""
     """default: the space's"""
     notes: str = ""
+    language: Language = "en"
+    """of tables, conclusions and pages"""
     precision: Precision = "fp32"
     """of every trial's networks; one for the search, so that its trials can be compared"""
     compute: ComputeChoice = "plain"
@@ -164,7 +172,7 @@ class SearchConfig(Strict):
 
 Options = TypeVar("Options", SearchConfig, DataConfig, Resources, Grant)
 
-_OPTION_NAMES = {"top_k": "top"}
+_OPTION_NAMES = {"top_k": "top", "language": "lang"}
 """fields whose option is called otherwise"""
 
 

@@ -13,16 +13,12 @@ from tuner.report.journal_entry import Standing, to_entry
 from tuner.storage.place import Place, as_place, beneath
 from tuner.storage.results_folder import edited
 from tuner.store import Store, list_searches, write_atomically
+from tuner.wording.language import LANGUAGES, Language, marked, wording
 
 FILE = "JOURNAL.md"
 _MARK = "<!-- Made by tuner"
-_HEAD = f"""{_MARK} of the searches beside it. Edits are lost here: write with `tuner note NAME TEXT`. -->
-
-# Journal
-
-Newest search first. Changes in brackets are from the search's baseline. Times are UTC.
-"""
-_SHOWN = (": shown, better", ": shown, worse")
+_SHOWN = (marked("shown, better"), marked("shown, worse"))
+"""verdicts on a setting that does something"""
 _SENTENCES = 3
 """of a search's conclusions that its entry repeats"""
 
@@ -49,13 +45,15 @@ def add_note(store: Store, text: str, trial: str | None = None) -> None:
 def refresh_journal(store: Store) -> None:
     """Bring the journal beside a search's folder up to date, by whoever holds the search's lock."""
     try:
-        write_journal(store.results)
+        write_journal(store.results, store.record().language)
     except UserError as error:  # someone else's JOURNAL.md: what was done is done
         store.append("note", text=f"the journal is not up to date: {error}")
 
 
-def write_journal(results: Place) -> Place:
+def write_journal(results: Place, language: Language = "en") -> Place:
     """Make JOURNAL.md of all searches in a results folder; a folder that cannot be read is named at its end.
+
+    Entries are in the languages of their searches, what is around them in `language`.
 
     Raises:
         UserError: the file there is not a journal made here, or cannot be written.
@@ -66,11 +64,18 @@ def write_journal(results: Place) -> Place:
             if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
                 raise UserError(f"{place}: not made by tuner, so it is left as it is; rename it to get a journal")
             entries, unread = _entries(results)
-            unread = [f"Could not be read: {', '.join(unread)}.\n"] if unread else []
-            write_atomically(path, "\n".join([_HEAD, *entries, *unread]))
+            told = wording(language)("Could not be read: {folders}.", folders=", ".join(unread))
+            write_atomically(path, "\n".join([_head(language), *entries, *([f"{told}\n"] if unread else [])]))
     except OSError as error:
         raise UserError(f"{place}: cannot be written ({error.strerror})") from None
     return place
+
+
+def _head(language: Language) -> str:
+    say = wording(language)
+    edits = say("of the searches beside it. Edits are lost here: write with `tuner note NAME TEXT`.")
+    about = say("Newest search first. Changes in brackets are from the search's baseline. Times are UTC.")
+    return f"{_MARK} {edits} -->\n\n# {say('Journal')}\n\n{about}\n"
 
 
 def _entries(results: Place) -> tuple[list[str], list[str]]:
@@ -134,5 +139,6 @@ def _conclusions(store: Store) -> list[str]:
     if not store.conclusions_md.exists():
         return []
     lines = store.conclusions_md.read_text(encoding="utf-8", errors="replace").splitlines()
-    shown = (line for line in lines if line.startswith("- ") and any(mark in line for mark in _SHOWN))
+    marks = [f": {wording(language)(verdict)}" for language in LANGUAGES for verdict in _SHOWN]
+    shown = (line for line in lines if line.startswith("- ") and any(mark in line for mark in marks))
     return [line.removeprefix("- ") for line in shown][:_SENTENCES]

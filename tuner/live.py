@@ -16,7 +16,7 @@ from rich.text import Text
 from tuner.records import SearchRecord, TrialRecord
 from tuner.replay import Replay
 from tuner.report import table
-from tuner.spending import told_at
+from tuner.spending import Elapsed, seconds_left
 from tuner.store import Event
 
 SHOWN_ROWS = 12
@@ -49,21 +49,14 @@ class _Watched:
 
     def __init__(self) -> None:
         self._replay = Replay()
-        self._told_at: float | None = None
-        """the latest event"""
-        self._seconds = 0.0
-        """that the search has run, over all its runs"""
+        self._elapsed = Elapsed()
         self._taking = threading.Lock()
         """a live table is drawn by a thread of its own"""
 
     def take(self, event: Event) -> None:
         with self._taking:
             self._replay.add(event)
-            now = told_at(event)
-            if now is not None:
-                if self._told_at is not None and event["kind"] != "search_resumed":
-                    self._seconds += max(0.0, now - self._told_at)  # clocks are set back
-                self._told_at = now
+            self._elapsed.add(event)
 
     recall = take
 
@@ -87,9 +80,8 @@ class _Watched:
             counts.append(f"{done} of {len(search.reruns)} reruns begun are done")
         if features := table.features(search.features):
             counts.append(f"features: {features}")
-        yet = (search.budget or 0) - ended
-        if self._seconds and ended and yet > 0 and "paused" not in by_status:  # which may yet go on
-            left = self._seconds / ended * yet
+        left = seconds_left(search, self._elapsed.seconds)
+        if left is not None:
             counts.append(f"about {duration(left)} left")
         return ", ".join(counts)
 

@@ -179,6 +179,7 @@ def start_facts(proved: ProvedSearch) -> dict[str, Any]:
         "scheduler": space.scheduler.model_dump(mode="json"),
         "trials": proved.trials,
         "top_k": config.top_k,
+        "language": config.language,
         "labels": list(proved.data.labels),
         "data": _data_facts(proved),
         "seed": config.seed,

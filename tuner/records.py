@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tuner.links import NO_LINKS, Links
 from tuner.tolerant import integer
+from tuner.wording.language import Language, wording
 
 Direction = Literal["maximize", "minimize"]
 RerunKind = Literal["repeat", "fold", "fraction"]
@@ -48,6 +49,12 @@ class EpochRecord:
     trained_parameters: int | None = None
     total_parameters: int | None = None
     device: str = ""
+    node: str = ""
+    """the machine's name"""
+    gpus: float | None = None
+    """what it has of GPUs"""
+    gpu_memory_gib: float | None = None
+    """of the whole GPU"""
     compute: Mapping[str, str] = field(default_factory=dict)
     """how the trained blocks were computed, a Compute's fields"""
     features: Mapping[str, int] = field(default_factory=dict)
@@ -334,6 +341,21 @@ class SearchRecord:
     """where trackers show it, as its folder tells; its log does not"""
     never_trained: tuple[str, ...] = ()
     """what the limits keep from ever being a trial, a line each"""
+    language: Language = "en"
+    """of its reports"""
+
+    def told_in(self, language: Language | None) -> SearchRecord:
+        """The same search with reports in another language; None: in its own."""
+        return replace(self, language=language or self.language)
+
+    def say(self, text: str, /, **values: object) -> str:
+        """A text of its reports, in their language."""
+        return wording(self.language)(text, **values)
+
+    @property
+    def told_reason(self) -> str:
+        """Why it ended before its end, in the language of its reports where that has it."""
+        return wording(self.language).from_log(self.reason)
 
     def latency_ms(self, trial: TrialRecord) -> float | None:
         """Of a trial's backbone at its image size; None where that was not measured."""
@@ -362,8 +384,8 @@ class SearchRecord:
     def ranks(self) -> dict[str, int]:
         """Trial id -> 1 + number of eligible trials of a better value, for eligible trials only."""
         eligible = [trial for trial in self.ranked() if trial.eligible]
-        values = [trial.best_value for trial in eligible]
-        return {trial.id: 1 + values.index(trial.best_value) for trial in eligible}
+        first: dict[float | None, int] = {}
+        return {trial.id: first.setdefault(trial.best_value, place) for place, trial in enumerate(eligible, start=1)}
 
     @property
     def best(self) -> TrialRecord | None:

@@ -20,6 +20,7 @@ from tuner.records import (
     TrialRecord,
 )
 from tuner.tolerant import integer, mapping, metrics, number, text
+from tuner.wording.language import LANGUAGES, Language
 
 _TRIAL_FIELDS = frozenset({"v", "seq", "time", "kind", "trial", "facts", "status", "error", "number", "config"})
 _TRIAL_FIELDS |= {"params", "freeze_blocks", "total_blocks", "baseline", "parent", "rerun"}
@@ -238,6 +239,7 @@ class Replay:
             model_costs=tuple(self._costs),
             limits=mapping(started.get("limits")),
             top_k=integer(started.get("top_k")) or 3,
+            language=_language(started.get("language")),
             never_trained=_texts(started.get("never_trained")),
         )
 
@@ -250,6 +252,10 @@ def _continuations(given: Any) -> list[Continuation]:
     wanted = [mapping(one) for one in given] if isinstance(given, list | tuple) else []
     told = [(text(one.get("parent")), integer(one.get("epochs"))) for one in wanted]
     return [Continuation(parent, epochs) for parent, epochs in told if parent and epochs]
+
+
+def _language(given: object) -> Language:
+    return next((language for language in LANGUAGES if language == given), "en")
 
 
 def _rerun(given: Mapping[str, Any]) -> Rerun | None:
@@ -326,9 +332,9 @@ def _counts(given: Any) -> dict[str, int]:
 
 
 _EPOCH_READERS: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("time", "device"), text),
+    **dict.fromkeys(("time", "device", "node"), text),
     **dict.fromkeys(("value", "best_value", "train_loss", "train_loss_weighted", "lr", "seconds"), number),
-    **dict.fromkeys(("images_per_second", "peak_memory_gib"), number),
+    **dict.fromkeys(("images_per_second", "peak_memory_gib", "gpus", "gpu_memory_gib"), number),
     **dict.fromkeys(("trained_parameters", "total_parameters"), integer),
     "best_epoch": _epoch_count,
     "val": metrics,

@@ -24,6 +24,7 @@ from tuner.proved import ProvedSearch, prove
 from tuner.records import Continuation, SearchRecord
 from tuner.store import Store
 from tuner.tolerant import mapping, text
+from tuner.tracking.trackers import given_tracking
 from tuner.warm_start import stored_warm_start
 
 
@@ -41,6 +42,8 @@ class Resumption:
     """limits of time that count from now on, by their fields"""
     limits: Grant = AS_BEFORE
     """that were given anew"""
+    tracking: str | None = None
+    """likewise"""
 
 
 def prove_again(
@@ -50,6 +53,7 @@ def prove_again(
     extension: Extension | None = None,
     limits: Grant = AS_BEFORE,
     notify: Sequence[Channel] = (),
+    tracking: str | None = None,
 ) -> Resumption:
     """Prove a search that was left: everything as `prove_search`, and that space, data and code are what they were.
 
@@ -88,7 +92,8 @@ def prove_again(
         extended = f"{extension.epochs} more epochs for {', '.join(child.parent for child in children)}"
     elif extension:
         config, space, extended = with_more_trials(config, space, extension, record.sampled)
-    config = config.model_copy(update={**limits.given, "notify": tuple(notify)})
+    shown = {"notify": tuple(notify)} | ({"tracking": given_tracking(tracking)} if tracking else {})
+    config = config.model_copy(update={**limits.given, **shown})
     proved = prove(config, space, also=_pretrained(record), warm=stored_warm_start(stored))
     changes = [*in_space, *changes_since(stored, store, proved)]
     if extension and proved.data.hash != mapping(stored.get("data")).get("hash"):
@@ -105,7 +110,7 @@ def prove_again(
         )
     # what is added takes time of its own, by default as much as the search was given
     granted = {"hours": config.hours, "gpu_hours": config.gpu_hours} if extension else limits.times
-    return Resumption(proved, tuple(changes), extended, children, granted, limits)
+    return Resumption(proved, tuple(changes), extended, children, granted, limits, tracking)
 
 
 def _pretrained(record: SearchRecord) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from tuner.spending import NOTHING_SPENT, Spent, time_spent
 from tuner.storage.place import is_url
 from tuner.store import Event, Store
 from tuner.tracking.following import Tracking, started_trackers
+from tuner.wording.language import marked
 
 if TYPE_CHECKING:
     from tuner.phases import SearchPhases
@@ -80,6 +81,7 @@ def resume_search(
     extension: Extension | None = None,
     limits: Grant = AS_BEFORE,
     notify: Sequence[Channel] = (),
+    tracking: str | None = None,
     address: str | None = None,
 ) -> Store:
     """Go on with a search that was left before its end, however that happened, or beyond its end.
@@ -94,6 +96,7 @@ def resume_search(
         extension: what is to be tried beside what it was begun with
         limits: what it is granted from now on
         notify: as in its config, of which it was not kept
+        tracking: as in its config, from now on; None: as it was
         address: as `run_search`
 
     Raises:
@@ -103,13 +106,13 @@ def resume_search(
     head = find_head(address)
     with store.lock():
         withdraw_requests(store)
-        given: dict[str, Any] = {"extension": extension, "limits": limits, "notify": notify}
+        given: dict[str, Any] = {"extension": extension, "limits": limits, "notify": notify, "tracking": tracking}
         again = prove_again(store, accept_changes=accept_changes, **given)
         spent = replace(time_spent(store.events()), **dict.fromkeys(again.granted, 0.0))
-        with started_trackers(again.proved.config.tracking) as tracking:
-            tracking.require()
+        with started_trackers(again.proved.config.tracking) as trackers:
+            trackers.require()
             begin = partial(_go_on, again=again)
-            return _searched(again.proved, lambda: store, begin, listeners, spent, head, tracking)
+            return _searched(again.proved, lambda: store, begin, listeners, spent, head, trackers)
 
 
 def _searched(
@@ -144,12 +147,14 @@ def _searched(
         held.callback(notifier.end, gatherer)
         followers = [failures.put, *listeners, notifier.put]
         with (
-            heeding_requests(store, interrupted) as is_aborted,
+            heeding_requests(store, interrupted) as asked,
             _followed(store, proved, gatherer, allowance, followers),
         ):
             begin(store, proved, tracking.remarks(config.name))
             tracking.follow(store)
-            phases = SearchPhases(store, proved, assignment_of(store, proved, needs), allowance, is_aborted)
+            slots.keep_to(lambda: asked.most_trials)
+            assignment = assignment_of(store, proved, needs)
+            phases = SearchPhases(store, proved, assignment, allowance, asked.aborted.__contains__)
             _run(store, phases, slots, allowance, interrupted, notifier)
         _report(store, proved, gatherer, interrupted)
         links = read_links(store.folder)
@@ -187,7 +192,7 @@ def _go_on(store: Store, proved: ProvedSearch, tracking: Sequence[str], again: R
     if again.extended:
         told |= {"extended": again.extended, "axes": list(proved.space.axes), "space": proved.space.name}
         told["children"] = [asdict(child) for child in again.children]
-    if again.changes or again.extended or again.limits.given:
+    if again.changes or again.extended or again.limits.given or again.tracking:
         told |= {"resolved": resolved_yaml(proved), "data_hash": proved.data.hash}
     if failed := failed_alike(store.events(), proved.config.max_same_failures):
         told["again"] = failed
@@ -250,7 +255,7 @@ def _run(
         elif phases.cut_short:
             status, reason = "stopped", allowance.used_up
     except KeyboardInterrupt:
-        status, reason = "stopped", "interrupted twice"
+        status, reason = "stopped", marked("interrupted twice")
         raise
     except BaseException as error:
         if not is_disk_full(error):
@@ -259,7 +264,7 @@ def _run(
         interrupted.hold("the disk is full: the log could not be written; free some")
         status, reason = "stopped", interrupted.reason
     finally:
-        store.append("search_ended", status=status, reason=reason)
+        store.append("search_ended", status=status, reason=reason, ray_is_gone=interrupted.ray_is_gone)
 
 
 def _report(store: Store, proved: ProvedSearch, gatherer: Gatherer, interrupted: Interruption) -> None:
@@ -275,8 +280,8 @@ def _report(store: Store, proved: ProvedSearch, gatherer: Gatherer, interrupted:
 
 
 def _end_at_once(store: Store, notifier: Notifier, reason: str) -> NoReturn:
-    """End a search whose loop hangs, and its process; tables stay as they were last written, until it goes on."""
-    store.append("search_ended", status="failed", reason=reason)
+    """End a search whose loop hangs without Ray, and its process; tables stay as they were last written."""
+    store.append("search_ended", status="failed", reason=reason, ray_is_gone=True)
     notifier.end()
     print(f"error: {reason}; `tuner resume {store.name}` goes on", file=sys.stderr, flush=True)
     os._exit(1)
@@ -331,7 +336,7 @@ def _interruptible() -> Iterator[Interruption]:
     def note(number: int, frame: Any) -> None:  # noqa: ARG001
         if interrupted.is_set():
             raise KeyboardInterrupt
-        interrupted.interrupt("interrupted")
+        interrupted.interrupt(marked("interrupted"))
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tuner.records import SearchRecord
 from tuner.tolerant import mapping, number, text
 
 NEARLY = 0.9
@@ -63,6 +64,34 @@ class _Count:
         self._trials_at.clear()
         self.seconds = 0.0 if "hours" in granted else self.seconds
         self.gpu_seconds = 0.0 if "gpu_hours" in granted else self.gpu_seconds
+
+
+class Elapsed:
+    """The time that a search has run, over all its runs, as its log grows."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._told_at: float | None = None
+        """the latest event"""
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Take in the next event of the log."""
+        now = told_at(event)
+        if now is None:
+            return
+        if self._told_at is not None and event.get("kind") != "search_resumed":
+            self.seconds += max(0.0, now - self._told_at)  # clocks are set back
+        self._told_at = now
+
+
+def seconds_left(search: SearchRecord, elapsed_seconds: float) -> float | None:
+    """How long a search may still take, by its pace so far; None where that cannot be said."""
+    ended = [trial for trial in search.trials if trial.status != "running"]
+    yet = (search.budget or 0) - len(ended)
+    may_go_on = any(trial.status == "paused" for trial in ended)
+    if not elapsed_seconds or not ended or yet <= 0 or may_go_on:
+        return None
+    return elapsed_seconds / len(ended) * yet
 
 
 def told_at(event: Mapping[str, Any]) -> float | None:

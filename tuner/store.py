@@ -23,6 +23,7 @@ from tuner.storage.home import EVENTS_LOG, NOTES_LOG, WritableLog
 from tuner.storage.homes import home_at
 from tuner.storage.place import Place, as_place, beneath, is_url, split_place
 from tuner.storage.results_folder import require_results, searches_in
+from tuner.wording.language import marked
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -134,6 +135,10 @@ class Store:
         return self.folder / "inspection.json"
 
     @property
+    def suspected_json(self) -> Path:
+        return self.folder / "suspected.json"
+
+    @property
     def best_yaml(self) -> Path:
         return self.folder / "best.yaml"
 
@@ -198,9 +203,10 @@ class Store:
             file.parent.rmdir()  # unless there are others
 
     def drop_unfinished(self) -> None:
-        """Delete what killed workers left half-written."""
-        for file in (*self.folder.glob("checkpoints/*/*.partial"), *self.folder.glob("predictions/*.partial")):
-            file.unlink(missing_ok=True)
+        """Delete what killed workers, and whoever was killed holding the lock, left half-written."""
+        for left in ("checkpoints/*/*.partial", "predictions/*.partial", ".*.tmp", "top/.*.tmp", "plots/.*.tmp"):
+            for file in self.folder.glob(left):
+                file.unlink(missing_ok=True)
 
     def predictions(self, trial: str) -> Path:
         """The file of a trial's validation logits at its best epoch, written by its worker."""
@@ -250,9 +256,13 @@ class Store:
 
     def record(self) -> SearchRecord:
         """The search as its log tells it; one that is said to run though no process holds it was ended from outside."""
-        found = self.linked(replay(chain(self.events(), self.notes())))
+        return self.as_it_is(replay(chain(self.events(), self.notes())))
+
+    def as_it_is(self, told: SearchRecord) -> SearchRecord:
+        """A search as its log tells it, with its links, and stopped where nothing runs it any more."""
+        found = self.linked(told)
         if found.status == "running" and not self.held():
-            return replace(found, status="stopped", reason="its process is gone")
+            return replace(found, status="stopped", reason=marked("its process is gone"))
         return found
 
     def linked(self, search: SearchRecord) -> SearchRecord:

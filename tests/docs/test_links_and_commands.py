@@ -19,6 +19,7 @@ from trainable.config import TrialConfig, choices, parse_config
 from trainable.data.manifest import IMAGE_SUFFIXES, Layout, read_manifest
 from trainable.metrics import AVERAGES, METRICS
 from tuner.cli import app
+from tuner.client import Client
 from tuner.config import Resources, SearchConfig
 from tuner.records import SearchRecord
 from tuner.report.leaderboard import to_csv
@@ -26,6 +27,7 @@ from tuner.report.leaderboard import to_csv
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group
+ALL_COMMANDS = [one for command in COMMANDS.values() for one in (command, *getattr(command, "commands", {}).values())]
 SOURCES = [path for package in ("trainable", "search_spaces", "tuner") for path in (ROOT / package).rglob("*.py")]
 
 
@@ -72,8 +74,11 @@ def test_commands_are_understood(line: str) -> None:
     verb, *arguments = shlex.split(line)[1:]
     if verb == "--help":
         return
+    command = COMMANDS[verb]
+    if arguments and (further := getattr(command, "commands", None)):
+        command, verb, *arguments = further[arguments[0]], *arguments
     # in running text a command may be named without what it needs
-    COMMANDS[verb].make_context(verb, arguments, resilient_parsing=all(part.startswith("--") for part in arguments))
+    command.make_context(verb, arguments, resilient_parsing=all(part.startswith("--") for part in arguments))
 
 
 def test_make_targets_exist() -> None:
@@ -97,11 +102,13 @@ def test_files_of_the_checkout_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_exist(page: Path) -> None:
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    known = {option for command in ALL_COMMANDS for parameter in command.params for option in parameter.opts}
     for script in (ROOT / "examples").glob("*.py"):
         known |= set(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
     of_others = {"--logdir", "--backend-store-uri"}  # of tensorboard and mlflow
+    of_others |= {"--port-forward", "--system", "--home-dir", "--now"}  # of hosts
+    of_others |= {"--init", "--rm", "--shm-size", "--device"}  # of containers
     assert named <= known | of_others | {"--help"}
 
 
@@ -197,3 +204,11 @@ def test_options_in_python_exist() -> None:
     named = set(re.findall(r"`([a-z_]+)`", listed))
     assert named - {"data_options"} <= SearchConfig.model_fields.keys()
     assert "workers" in Resources.model_fields
+
+
+def test_methods_of_the_client_are_on_the_page_of_the_service() -> None:
+    page = text_of("docs/service.md")
+    named = in_backticks(page[page.index("## From Python") :].partition("```python")[2].partition("```")[2])
+    assert {name for name in vars(Client) if name[0] != "_"} - {"close", "url", "submit", "leaderboard"} <= named
+    (block,) = blocks(page, "python")
+    compile(block, "docs/service.md", "exec")

@@ -208,3 +208,13 @@ def test_scaled_lengths_keep_their_sum_and_proportions(lengths: list[int], more:
     if min(quotas) >= 1:
         assert all(abs(part - quota) < 1 for part, quota in zip(parts, quotas, strict=True))
     assert scaled(lengths, sum(lengths)) == lengths
+
+
+def test_another_objective() -> None:
+    space = space_of()
+    changed, lines = override(space, Overrides(objective="f2_micro"))
+    assert changed.objective == "f2_micro"
+    assert lines == ("objective: f1_macro -> f2_micro",)
+    assert override(space, Overrides(objective=space.objective)) == (space, ())
+    with pytest.raises(UserError, match=r"^--objective: unknown metric 'f2_macr'; did you mean 'f2_macro'"):
+        override(space, Overrides(objective="f2_macr"))

@@ -58,6 +58,12 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         backbone_facts("timm:")
 
 
+@pytest.mark.parametrize("name", ["local-dir:/etc", "hf-hub:someone/model", "hf_hub:someone/model", "../../x", "a/b"])
+def test_a_model_of_timm_is_named_plainly(name: str) -> None:
+    with pytest.raises(UserError, match="there is no such backbone"):
+        backbone_facts(f"timm:{name}")
+
+
 def test_a_timm_name_is_looked_up_when_it_is_built() -> None:
     facts = backbone_facts("timm:test_resnt")
     assert (facts.blocks, facts.parameters, facts.input_size) == (None, None, None)

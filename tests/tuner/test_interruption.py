@@ -14,7 +14,7 @@ from small_searches import MakeSpace, RunTuner, tiny_space
 from trainable.errors import UserError
 from tuner import run
 from tuner.config import SearchConfig, parse_options
-from tuner.interruption import STOP, request_abort, stop_search
+from tuner.interruption import STOP, Interruption, heeding_requests, limit_trials, request_abort, stop_search
 from tuner.resumption import Resumption, prove_again
 from tuner.run import resume_search, run_search
 from tuner.store import Event, Store
@@ -116,6 +116,21 @@ def test_a_search_that_is_aborted_where_it_is_shown_stops(
     request_abort(store)
     thread.join(60)
     assert (store.record().status, store.record().reason) == ("stopped", "aborted where a tracker shows it")
+
+
+def test_the_latest_limit_of_trials_at_once_holds(tmp_path: Path) -> None:
+    store = Store.create(tmp_path, "shared")
+    with heeding_requests(store, Interruption()) as asked:
+        assert asked.most_trials is None
+    for most in (3, 1, 1, 12, None, 2):
+        limit_trials(store, most)
+        assert len(store.home.requests()) == (most is not None)
+        with store.lock():
+            kept = store.home.requests()
+            with heeding_requests(store, Interruption()) as asked:
+                assert asked.most_trials == most
+        for name in kept:  # it took them back as it ended
+            store.home.request(name)
 
 
 def test_what_does_not_run_is_not_stopped(tmp_path: Path) -> None:

@@ -183,6 +183,17 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     assert [file.name for file in path.parent.iterdir()] == ["table.md"]
 
 
+def test_what_was_left_half_written_is_dropped_by_who_comes_next(store: Store) -> None:
+    for name in (".report.html.12345.tmp", "top/.1_t0001.yaml.7.tmp", "predictions/t0001.npz.partial"):
+        (store.folder / name).parent.mkdir(exist_ok=True)
+        (store.folder / name).touch()
+    store.report_html.touch()
+    store.drop_unfinished()
+    assert [path.name for path in store.folder.rglob("*") if path.suffix in (".tmp", ".partial", ".html")] == [
+        "report.html"
+    ]
+
+
 def test_every_path_lies_in_the_searchs_folder(store: Store) -> None:
     paths = [store.splits, store.search_yaml, store.best_yaml, store.top, store.leaderboard_md, store.leaderboard_csv]
     paths += [store.study_db, store.ray, store.control, store.events_jsonl, store.notes_jsonl, store.journal_md]

@@ -21,6 +21,8 @@ MOST_ON_AVERAGE, MOST_IN_A_CELL, MOST_COLOUR = 5.0, 14.0, 10.0
 """what may differ between copies, in levels of 255: the root of the mean square over cells, and any one cell"""
 MOST_PEAK = 6.5
 """encoding differs a little everywhere; a cell that differs by more times the average than that was drawn otherwise"""
+MOST_LOCAL, EVERYWHERE = 2.7, 0.3
+"""likewise of 3 x 3 cells together, such as a face: so many times the average and these levels"""
 FULL_CONTRAST = 60.0
 """standard deviation of brightness, in levels, from which a picture may differ that much; a flatter one by less"""
 ROUNDING = 1.0
@@ -107,12 +109,22 @@ def _same(looks: Looks, earlier: npt.NDArray[np.intp], later: npt.NDArray[np.int
         peak = apart.max(axis=1)
         colour = np.abs(looks.colour[one] - looks.colour[other]).max(axis=1)
         share = np.minimum(1, np.minimum(looks.contrast[one], looks.contrast[other]) / FULL_CONTRAST)
-        kept.append(
+        same = (
             (average <= ROUNDING + (MOST_ON_AVERAGE - ROUNDING) * share)
             & (peak <= ROUNDING + (MOST_IN_A_CELL - ROUNDING) * share)
             & (peak <= ROUNDING + MOST_PEAK * average)
             & (colour <= ROUNDING + (MOST_COLOUR - ROUNDING) * share)
         )
+        same[same] = _largest_patch(apart[same]) <= MOST_LOCAL * (average[same] + EVERYWHERE)
+        kept.append(same)
         differences.append(average)
-    same = np.concatenate(kept)
-    return Alike(earlier[same], later[same], np.concatenate(differences)[same])
+    every = np.concatenate(kept)
+    return Alike(earlier[every], later[every], np.concatenate(differences)[every])
+
+
+def _largest_patch(apart: Floats) -> Floats:
+    """Of differences [n, 256] the largest root of the mean square over 3 x 3 cells, [n]."""
+    squares = (apart**2).reshape(-1, BRIGHTNESS_SIDE, BRIGHTNESS_SIDE)
+    patches = np.lib.stride_tricks.sliding_window_view(squares, (3, 3), axis=(1, 2)).mean(axis=(3, 4))
+    largest: Floats = np.sqrt(patches.max(axis=(1, 2)))
+    return largest

@@ -10,6 +10,7 @@ from typing import Literal
 from trainable.errors import UserError, nearest
 from tuner.conclusions.runs import Level
 from tuner.records import Direction
+from tuner.wording.language import Language, Wording, wording
 
 Role = Literal["objective", "metric", "setting", "ignored"]
 
@@ -44,7 +45,11 @@ class Column:
 
 
 def read_columns(
-    header: Sequence[str], rows: Sequence[Sequence[str]], metric: str | None, ignored: Collection[str]
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    metric: str | None,
+    ignored: Collection[str],
+    language: Language = "en",
 ) -> list[Column]:
     """The role of every column; exactly one is the objective.
 
@@ -53,6 +58,7 @@ def read_columns(
         rows: as many cells each as there are names
         metric: the column to take as objective; None: the first metric by name
         ignored: columns to leave out whatever they hold
+        language: in which it is said why
 
     Raises:
         UserError: a name that no column has, or no objective.
@@ -66,7 +72,8 @@ def read_columns(
     cells = {name: [row[at] for row in rows] for at, name in enumerate(header)}
     metrics = [name for name in header if name not in ignored and _is_metric(name, cells[name])]
     objective = _objective(metric, metrics, cells)
-    return [_column(name, cells, metrics, objective, ignored) for name in header]
+    say = wording(language)
+    return [_column(name, cells, metrics, objective, ignored, say) for name in header]
 
 
 def score(cell: str) -> float | None:
@@ -119,27 +126,32 @@ def _objective(metric: str | None, metrics: Sequence[str], cells: Mapping[str, S
 
 
 def _column(
-    name: str, cells: Mapping[str, Sequence[str]], metrics: Sequence[str], objective: str, ignored: Collection[str]
+    name: str,
+    cells: Mapping[str, Sequence[str]],
+    metrics: Sequence[str],
+    objective: str,
+    ignored: Collection[str],
+    say: Wording,
 ) -> Column:
     plain = _plain(name)
     if name == objective:
-        better = "higher" if direction_of(name) == "maximize" else "lower"
-        return Column(name, "objective", f"{better} is better" + ", in percent" * in_percent(name))
+        better = say("higher is better") if direction_of(name) == "maximize" else say("lower is better")
+        return Column(name, "objective", better + say(", in percent") * in_percent(name))
     if name in ignored:
-        return Column(name, "ignored", "as asked")
+        return Column(name, "ignored", say("as asked"))
     if name in metrics:
-        return Column(name, "metric", "not the objective; --metric chooses it")
+        return Column(name, "metric", say("not the objective; --metric chooses it"))
     if plain == "seed":
-        return Column(name, "ignored", "rows that differ in nothing else are repeats")
+        return Column(name, "ignored", say("rows that differ in nothing else are repeats"))
     if not plain or _REMARKS.fullmatch(plain):
-        return Column(name, "ignored", "by its name it says which run, not how it was run")
+        return Column(name, "ignored", say("by its name it says which run, not how it was run"))
     if _OUTCOMES.fullmatch(plain):
-        return Column(name, "ignored", "by its name it came out of the run")
+        return Column(name, "ignored", say("by its name it came out of the run"))
     if _numbers_rows(name, cells):
-        return Column(name, "ignored", "it numbers the rows")
+        return Column(name, "ignored", say("it numbers the rows"))
     levels = list(dict.fromkeys(cells[name]))
     told = ", ".join(level.strip() or _EMPTY for level in levels[:8]) + ", ..." * (len(levels) > 8)
-    return Column(name, "setting", told if len(levels) > 1 else f"the same in all rows: {told}")
+    return Column(name, "setting", told if len(levels) > 1 else say("the same in all rows: {level}", level=told))
 
 
 def _numbers_rows(name: str, cells: Mapping[str, Sequence[str]]) -> bool:

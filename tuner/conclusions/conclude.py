@@ -15,6 +15,7 @@ from tuner.conclusions.sentences import basis_line, importances_line, lines_of, 
 from tuner.conclusions.training import training_lines
 from tuner.records import SearchRecord
 from tuner.report.table import escape
+from tuner.wording.language import Language, marked
 
 if TYPE_CHECKING:
     from tuner.evidence.gathering import Evidence
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 MOST_LINES = 20
 """of a conclusions section; what is left out is counted"""
 _MOST_UNSCORED = 5
+_ROLES = {
+    "objective": marked("objective"),
+    "metric": marked("metric"),
+    "setting": marked("setting"),
+    "ignored": marked("ignored"),
+}
 
 
 def conclusions_of(
@@ -34,30 +41,37 @@ def conclusions_of(
         evidence: gives the intervals that test is held against
         importances: of its axes; None: not told
     """
-    extra = [importances_line(importances)] if importances else []
-    return _section(runs_of(record), [*extra, *training_lines(record, evidence)])
+    runs = runs_of(record)
+    extra = [importances_line(runs, importances)] if importances else []
+    return _section(runs, [*extra, *training_lines(record, evidence)])
 
 
-def conclude_table(path: Path | str, metric: str | None = None, ignored: Collection[str] = ()) -> str:
+def conclude_table(
+    path: Path | str, metric: str | None = None, ignored: Collection[str] = (), language: Language = "en"
+) -> str:
     """A report on a CSV file of runs: how its columns were read, then the conclusions.
 
     Raises:
         UserError: the table cannot be read as one of runs.
     """
-    read = read_table(path, metric, ignored)
+    read = read_table(path, metric, ignored, language)
     runs = read.runs
-    better = "higher" if runs.direction == "maximize" else "lower"
-    title = f"# {escape(Path(path).name)}: {escape(runs.metric)} ({better} is better)"
+    better = runs.say("higher is better") if runs.direction == "maximize" else runs.say("lower is better")
+    title = f"# {escape(Path(path).name)}: {escape(runs.metric)} ({better})"
     return f"{title}\n\n{_reading(read)}\n\n{_section(runs, [])}"
 
 
 def _reading(read: ReadTable) -> str:
-    lines = [f"- {escape(column.name) or '(no name)'}: {column.role}: {escape(column.why)}" for column in read.columns]
-    text = "\n".join(["How the columns were read:", "", *lines])
+    say = read.runs.say
+    lines = [
+        f"- {escape(column.name) or say('(no name)')}: {say(_ROLES[column.role])}: {escape(column.why)}"
+        for column in read.columns
+    ]
+    text = "\n".join([say("How the columns were read:"), "", *lines])
     if not read.unscored:
         return text
     told = ", ".join(map(escape, read.unscored[:_MOST_UNSCORED])) + ", ..." * (len(read.unscored) > _MOST_UNSCORED)
-    return f"{text}\n\nLeft out, since the objective is no number: {told}."
+    return f"{text}\n\n{say('Left out, since the objective is no number: {rows}.', rows=told)}"
 
 
 def _section(runs: Runs, others: Sequence[str]) -> str:
@@ -67,14 +81,15 @@ def _section(runs: Runs, others: Sequence[str]) -> str:
     lines = [line for found in told if _is_shown(found) for line in lines_of(runs, found)]
     lines += filter(None, [repeats_line(runs)])
     lines += [line for found in told if not _is_shown(found) for line in lines_of(runs, found)]
-    untold = untold_line([found for found in findings if isinstance(found, Untold)])
+    untold = untold_line(runs, [found for found in findings if isinstance(found, Untold)])
     others = [*others, *([untold] if untold else [])]
     room = MOST_LINES - len(others)
     if len(lines) > room:
         left_out = len(lines) - (room - 1)
-        lines = [*lines[: room - 1], f"{left_out} more lines on settings, of smaller differences, are left out"]
+        more = runs.say("{count} more lines on settings, of smaller differences, are left out", count=left_out)
+        lines = [*lines[: room - 1], more]
     bullets = "\n".join(f"- {line}." for line in [*lines, *others])
-    return "\n\n".join(filter(None, ["## Conclusions", basis_line(runs, findings), bullets])) + "\n"
+    return "\n\n".join(filter(None, [f"## {runs.say('Conclusions')}", basis_line(runs, findings), bullets])) + "\n"
 
 
 def _is_shown(found: Finding) -> bool:

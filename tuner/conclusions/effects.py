@@ -94,11 +94,12 @@ def _finding(runs: Runs, setting: str) -> Finding:
     rows = [row for row in (_as_compared(runs, row, setting) for row in runs.rows) if setting in row.settings]
     levels = _in_order({row.settings[setting] for row in rows})
     if len(levels) < 2:
-        return Untold(setting, "one level" if levels else f"in no {runs.noun}")
+        return Untold(setting, runs.say("one level") if levels else runs.say("in no {noun:1}"))
     if runs.design == "adaptive":
         return _association(runs, rows, setting, levels)
     again = [_as_compared(runs, run, setting) for run in runs.again if setting in run.settings]
-    compared, within = _comparable(rows, again, setting)
+    compared, repeated_only = _comparable(rows, again, setting)
+    within = runs.say("the repeated trials") if repeated_only else ""
     cells = _matched_cells(compared, setting)
     contrasts = _contrasts(runs, cells, levels, _floors(runs, compared, setting))
     groups = len({group for group, _, _ in cells})
@@ -114,7 +115,10 @@ def _finding(runs: Runs, setting: str) -> Finding:
         return _association(runs, rows, setting, levels)
     if groups == 1:
         return matched
-    return Untold(setting, f"{'too few' if groups else 'no two'} {runs.noun}s differ in it alone")
+    too_few = (
+        runs.say("too few {noun:5} differ in it alone") if groups else runs.say("no two {noun:5} differ in it alone")
+    )
+    return Untold(setting, too_few)
 
 
 def _of_equal_runs(runs: Runs, rows: Sequence[Run], setting: str, pair: Contrast) -> Effect | None:
@@ -136,13 +140,13 @@ def _of_drawn(runs: Runs, rows: list[Run], setting: str) -> Finding:
     drawn = [row for row in rows if row.drawn]
     levels = _in_order({row.settings[setting] for row in drawn})
     if len(levels) < 2:
-        return Untold(setting, f"one level among {runs.noun}s that were drawn")
+        return Untold(setting, runs.say("one level among {noun:5} that were drawn"))
     if len(levels) > 2 and all(map(is_number, levels)):
         return _association(runs, drawn, setting, levels)
     cells: list[Cell] = [((), row.settings[setting], row.value) for row in drawn]
     contrasts = _contrasts(runs, cells, levels, _floors(runs, drawn, setting))
     if contrasts[0].error is None:
-        return Untold(setting, f"only {len(drawn)} {runs.noun}s were drawn")
+        return Untold(setting, runs.say("only {count} {noun:5} were drawn", count=len(drawn)))
     return Effect(setting, tuple(contrasts), 0, len(drawn))
 
 
@@ -156,21 +160,21 @@ def _as_compared(runs: Runs, row: Run, setting: str) -> Run:
     return replace(row, settings={**row.settings, runs.freeze: row.freeze_blocks})
 
 
-def _comparable(rows: Sequence[Run], again: Sequence[Run], setting: str) -> tuple[list[Run], str]:
-    """The runs to compare, and what they are confined to.
+def _comparable(rows: Sequence[Run], again: Sequence[Run], setting: str) -> tuple[list[Run], bool]:
+    """The runs to compare, and whether they are confined to those that were repeated.
 
     Where levels are averaged over settings that exist only beside them, only rows with a run in every block count: a
     level's mean would otherwise be over other settings in one block than in the next.
     """
     if not again or not _nested(rows, setting):
-        return [*rows, *again], ""
+        return [*rows, *again], False
     blocks = {run.block for run in again}
     times = Counter(name for name, _ in {(run.name, run.block) for run in again})
     repeated = [row for row in rows if times[row.name] == len(blocks)]
     if len({row.settings[setting] for row in repeated}) < 2:
-        return list(rows), ""
+        return list(rows), False
     kept = {row.name for row in repeated}
-    return [*repeated, *(run for run in again if run.name in kept)], "the repeated trials"
+    return [*repeated, *(run for run in again if run.name in kept)], True
 
 
 def _floors(runs: Runs, rows: Sequence[Run], setting: str) -> dict[Level, float]:
@@ -226,9 +230,9 @@ def _contrasts(
 def _association(runs: Runs, rows: Sequence[Run], setting: str, levels: Sequence[Level]) -> Association | Untold:
     values = [row.value for row in rows]
     if len(rows) < FEWEST_ASSOCIATED:
-        return Untold(setting, f"only {len(rows)} {runs.noun}s")
+        return Untold(setting, runs.say("only {count} {noun:5}", count=len(rows)))
     if len(set(values)) < 2:
-        return Untold(setting, f"the same value in all {len(rows)} {runs.noun}s")
+        return Untold(setting, runs.say("the same value in all {count} {noun:5}", count=len(rows)))
     if len(levels) > 2 and all(map(is_number, levels)):
         found = _gain(runs, _rank_correlation([float(row.settings[setting]) for row in rows], values))
         low, high = _interval(found, len(rows)) if runs.design == "random" else (None, None)

@@ -12,6 +12,7 @@ from pathlib import Path
 from trainable.errors import UserError
 from tuner.conclusions.columns import Column, decimals_of, direction_of, in_percent, levels_of, read_columns, score
 from tuner.conclusions.runs import Level, Repeats, Run, Runs, named
+from tuner.wording.language import Language, marked, wording
 
 BACKBONES = ("backbone", "model", "architecture", "arch", "network")
 """names of columns that say whose blocks are frozen"""
@@ -33,7 +34,9 @@ class ReadTable:
     """rows whose objective is no number, such as `row 3: '~94'`; they are left out"""
 
 
-def read_table(path: Path | str, metric: str | None = None, ignored: Collection[str] = ()) -> ReadTable:
+def read_table(
+    path: Path | str, metric: str | None = None, ignored: Collection[str] = (), language: Language = "en"
+) -> ReadTable:
     """The runs of a CSV file with a header, separated by commas, semicolons or tabs.
 
     Raises:
@@ -41,13 +44,13 @@ def read_table(path: Path | str, metric: str | None = None, ignored: Collection[
     """
     header, rows = _cells(Path(path))
     try:
-        columns = read_columns(header, rows, metric, ignored)
+        columns = read_columns(header, rows, metric, ignored, language)
     except UserError as error:
         raise UserError(*(f"{path}: {mistake}" for mistake in error.mistakes)) from None
     by_name = {name: [row[at] for row in rows] for at, name in enumerate(header)}
     objective = next(column.name for column in columns if column.role == "objective")
     settings = [column.name for column in columns if column.role == "setting" and len(set(by_name[column.name])) > 1]
-    runs, unscored = _runs(by_name, objective, settings)
+    runs, unscored = _runs(by_name, objective, settings, language)
     return ReadTable(tuple(columns), runs, unscored)
 
 
@@ -92,7 +95,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 
 
 def _runs(
-    by_name: Mapping[str, Sequence[str]], objective: str, settings: Sequence[str]
+    by_name: Mapping[str, Sequence[str]], objective: str, settings: Sequence[str], language: Language
 ) -> tuple[Runs, tuple[str, ...]]:
     levels = {name: levels_of(by_name[name]) for name in settings}
     scores = [score(cell) for cell in by_name[objective]]
@@ -107,14 +110,19 @@ def _runs(
         direction=direction_of(objective),
         rows=rows,
         settings=tuple(settings),
-        unit="percent points" if in_percent(objective) else "",
+        unit=marked("percent points") if in_percent(objective) else "",
         decimals=min(max(decimals, _DECIMALS[0]), _DECIMALS[1]),
         freeze=_named(FREEZES, settings),
         backbone=_named(BACKBONES, settings),
-        repeats=tuple(_repeats(rows)),
+        repeats=tuple(_repeats(rows, language)),
         noun="row",
+        language=language,
     )
-    unscored = [f"row {at + 1}: {by_name[objective][at].strip()!r}" for at, value in enumerate(scores) if value is None]
+    unscored = [
+        runs.say("row {number}: {cell!r}", number=at + 1, cell=by_name[objective][at].strip())
+        for at, value in enumerate(scores)
+        if value is None
+    ]
     return runs, tuple(unscored)
 
 
@@ -122,12 +130,18 @@ def _named(names: Sequence[str], settings: Sequence[str]) -> str | None:
     return next((setting for setting in settings if setting.lower().replace(" ", "_") in names), None)
 
 
-def _repeats(rows: Sequence[Run]) -> Iterator[Repeats]:
+def _repeats(rows: Sequence[Run], language: Language) -> Iterator[Repeats]:
+    say = wording(language)
     equal: dict[frozenset[tuple[str, Level]], list[Run]] = defaultdict(list)
     for row in rows:
         equal[frozenset(row.settings.items())].append(row)
     for found in equal.values():
         if len(found) > 1:
             told = ", ".join(f"{name} {named(level)}" for name, level in found[0].settings.items())
-            what = f"{len(found)} rows with {told}" if told else f"all {len(found)} rows"
+            count = len(found)
+            what = (
+                say("{count} rows with {told}", count=count, told=told)
+                if told
+                else say("all {count} rows", count=count)
+            )
             yield Repeats(what, tuple(row.value for row in found))

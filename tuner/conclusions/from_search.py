@@ -46,6 +46,7 @@ def runs_of(record: SearchRecord) -> Runs:
         luck=_luck(again),
         images=_shared_images(record, rows),
         epochs=_length_axis(axes, record),
+        language=record.language,
     )
 
 
@@ -55,11 +56,11 @@ def searched_axes(record: SearchRecord) -> list[str]:
 
 
 def _design(record: SearchRecord) -> tuple[Design, str]:
-    reasons = ["proposed by tpe from what earlier ones scored"] if record.sampler == "tpe" else []
-    if record.scheduler.get("kind", "none") != "none":
-        reasons.append(f"stopped early by {record.scheduler['kind']} unless they did well")
+    reasons = [record.say("proposed by tpe from what earlier ones scored")] if record.sampler == "tpe" else []
+    if (kind := record.scheduler.get("kind", "none")) != "none":
+        reasons.append(record.say("stopped early by {scheduler} unless they did well", scheduler=kind))
     if reasons:
-        return "adaptive", " and ".join(reasons)
+        return "adaptive", record.say(" and ").join(reasons)
     return ("random" if record.sampler == "random" else "matched"), ""
 
 
@@ -153,4 +154,4 @@ def _repeats(record: SearchRecord) -> Iterator[Repeats]:
         again = record.reruns_of(trial.id, "repeat")
         values = tuple(run.best_value for run in again if run.best_value is not None)
         if len(values) > 1:
-            yield Repeats(f"{len(values)} repeats of {trial.id}", values)
+            yield Repeats(record.say("{count} repeats of {trial}", count=len(values), trial=trial.id), values)

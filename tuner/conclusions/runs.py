@@ -8,6 +8,7 @@ from typing import Literal
 
 from tuner.records import Direction
 from tuner.report import table
+from tuner.wording.language import Language, Noun, wording
 
 Level = str | int | float
 """a setting's value"""
@@ -78,11 +79,17 @@ class Runs:
     """of validation, where all rows share them and the seed"""
     epochs: str | None = None
     """the setting that says for how long a run trains"""
+    language: Language = "en"
+    """in which it is told of them"""
 
     @property
     def spread(self) -> float:
         """The largest spread of equal runs; 0 where none are equal."""
         return max((repeats.spread for repeats in self.repeats), default=0.0)
+
+    def say(self, text: str, /, **values: object) -> str:
+        """A text in their language, that may have a place for what a row is called."""
+        return wording(self.language)(text, noun=Noun(self.noun), **values)
 
 
 def is_number(level: Level) -> bool:

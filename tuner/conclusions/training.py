@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tuner.conclusions.curves import OnTest, best_epochs, endings, overfitting, scored_on_test
 from tuner.records import SearchRecord
 from tuner.report import table
+from tuner.wording.language import marked
 
 if TYPE_CHECKING:
     from tuner.evidence.gathering import Evidence, Interval
@@ -30,27 +31,43 @@ def _overfitting_lines(record: SearchRecord) -> Iterator[str]:
     found = overfitting(record)
     if found is None or not found.trials:
         return
-    line = (
-        f"Overfitting: in {found.trials} of {found.looked_at} trials validation loss rises after epoch "
-        f"{found.since:g} (median) while training loss goes on falling"
+    line = record.say(
+        "Overfitting: in {count} of {trials} trials validation loss rises after epoch {epoch:g} (median) while "
+        "training loss goes on falling",
+        count=found.trials,
+        trials=found.looked_at,
+        epoch=found.since,
     )
     if found.trials < _MANY * found.looked_at:
         yield line
     elif record.metric == "loss" or found.best_epoch <= found.since:
-        yield f"{line}; fewer epochs would do"
+        yield line + record.say("; fewer epochs would do")
     else:
-        yield f"{line}, though {table.escape(record.metric)} is best only at epoch {found.best_epoch:g} (median)"
+        yield line + record.say(
+            ", though {metric} is best only at epoch {epoch:g} (median)",
+            metric=table.escape(record.metric),
+            epoch=found.best_epoch,
+        )
 
 
 def _epochs_lines(record: SearchRecord) -> Iterator[str]:
     found = best_epochs(record)
     if found is None:
         return
-    whole = f"of {found.trials} trials that trained for all their epochs"
     if found.at_the_end >= _MANY * found.trials:
-        yield f"{found.at_the_end} {whole} were best at the last one: more epochs may help"
+        yield record.say(
+            "{count} of {trials} trials that trained for all their epochs were best at the last one: more epochs may "
+            "help",
+            count=found.at_the_end,
+            trials=found.trials,
+        )
     elif found.early >= _MANY * found.trials:
-        yield f"{found.early} {whole} were best in the first half of them: fewer epochs would do"
+        yield record.say(
+            "{count} of {trials} trials that trained for all their epochs were best in the first half of them: fewer "
+            "epochs would do",
+            count=found.early,
+            trials=found.trials,
+        )
 
 
 def _test_lines(record: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
@@ -60,22 +77,35 @@ def _test_lines(record: SearchRecord, evidence: Evidence | None) -> Iterator[str
     intervals = evidence.intervals if evidence else {}
     known = [(trial, intervals[trial.trial]) for trial in found if trial.trial in intervals]
     if not known:
-        mean = sum(trial.test - trial.val for trial in found) / len(found)
-        yield f"Test minus validation: {mean:+.3f} on average over {len(found)} trials scored on test, no interval"
+        yield record.say(
+            "Test minus validation: {mean:+.3f} on average over {trials} trials scored on test, no interval",
+            mean=sum(trial.test - trial.val for trial in found) / len(found),
+            trials=len(found),
+        )
         return
     outside = [(trial, interval) for trial, interval in known if not interval.low <= trial.test <= interval.high]
-    agree = f"Test agrees with validation in {len(known) - len(outside)} of {len(known)} trials scored on it"
+    agree = record.say(
+        "Test agrees with validation in {count} of {trials} trials scored on it",
+        count=len(known) - len(outside),
+        trials=len(known),
+    )
     if not outside:
-        yield f"{agree}: its {table.escape(record.metric)} lies in the 95 % interval of validation"
+        metric = table.escape(record.metric)
+        yield agree + record.say(": its {metric} lies in the 95 % interval of validation", metric=metric)
         return
-    told = "; ".join(_outside(trial, interval) for trial, interval in outside[:_MOST_TRIALS])
-    yield f"{agree}; outside the 95 % interval of validation: {told}" + "; ..." * (len(outside) > _MOST_TRIALS)
+    told = "; ".join(_outside(record, trial, interval) for trial, interval in outside[:_MOST_TRIALS])
+    told += "; ..." * (len(outside) > _MOST_TRIALS)
+    yield agree + record.say("; outside the 95 % interval of validation: {trials}", trials=told)
 
 
-def _outside(trial: OnTest, interval: Interval) -> str:
-    return (
-        f"{table.escape(trial.trial)} {trial.test:.3f} on test, {trial.val:.3f} "
-        f"[{interval.low:.3f}, {interval.high:.3f}] on validation"
+def _outside(record: SearchRecord, trial: OnTest, interval: Interval) -> str:
+    return record.say(
+        "{trial} {test:.3f} on test, {val:.3f} [{low:.3f}, {high:.3f}] on validation",
+        trial=table.escape(trial.trial),
+        test=trial.test,
+        val=trial.val,
+        low=interval.low,
+        high=interval.high,
     )
 
 
@@ -83,17 +113,26 @@ def _endings_lines(record: SearchRecord) -> Iterator[str]:
     found = endings(record)
     if set(found) <= {"complete"}:
         return
-    told = [f"{len(trials)} {_ENDINGS.get(status, status)}" for status, trials in found.items()]
+    told = [
+        record.say(_ENDINGS.get(status, "{count} {status}"), count=len(trials), status=status)
+        for status, trials in found.items()
+    ]
     diverged = found.get("diverged", [])
     named = ", ".join(map(table.escape, diverged[:_MOST_TRIALS])) + ", ..." * (len(diverged) > _MOST_TRIALS)
-    of = f"Of {len(record.trials)} trials" if len(record.trials) > 1 else "Of one trial"
+    count = len(record.trials)
+    of = record.say("Of {count} trials", count=count) if count > 1 else record.say("Of one trial")
     yield f"{of}: {', '.join(told)}" + (f" ({named})" if diverged else "")
 
 
 _ENDINGS = {
-    "complete": "trained for all their epochs",
-    "early_stopped": "ended by patience",
-    "pruned": "stopped early for doing worse than others",
-    "halted": "paused early for doing worse than others",
-    "diverged": "diverged",
+    "complete": marked("{count} trained for all their epochs"),
+    "early_stopped": marked("{count} ended by patience"),
+    "pruned": marked("{count} stopped early for doing worse than others"),
+    "halted": marked("{count} paused early for doing worse than others"),
+    "diverged": marked("{count} diverged"),
+    "failed": marked("{count} failed"),
+    "lost": marked("{count} lost"),
+    "running": marked("{count} running"),
+    "paused": marked("{count} paused"),
+    "waiting": marked("{count} waiting"),
 }

@@ -6,8 +6,9 @@ cleanlab does it: a label is suspected where another one is at least as probable
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ import numpy.typing as npt
 from trainable.errors import UserError
 from tuner.evidence.held_out import HeldOut, held_out
 from tuner.records import SearchRecord
-from tuner.store import Store
+from tuner.store import Store, write_atomically
+from tuner.tolerant import integer, mapping, number, text
 
 INSTALL = "pip install 'thaw-tuner[labels]'"
 
@@ -61,6 +63,32 @@ def suspect_labels(store: Store, record: SearchRecord) -> Suspicions:
     suspected = _several(found) if record.task == "multilabel" else _one_of(found)
     by_confidence = sorted(suspected, key=lambda one: (one.confidence, one.image, one.given or one.suggested))
     return Suspicions(found.trials, found.folds, len(found.ids), tuple(by_confidence))
+
+
+def keep_suspicions(store: Store, found: Suspicions) -> None:
+    """Have them in the search's folder. Raises OSError."""
+    write_atomically(store.suspected_json, json.dumps(asdict(found), indent=1) + "\n")
+
+
+def kept_suspicions(store: Store) -> Suspicions | None:
+    """As they were kept last; None where they never were."""
+    if not store.suspected_json.exists():
+        store.fetch(store.suspected_json)
+    try:
+        kept = mapping(json.loads(store.suspected_json.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+    labels = [
+        SuspectedLabel(
+            image=text(one.get("image")),
+            given=text(one.get("given")) or None,
+            suggested=text(one.get("suggested")) or None,
+            confidence=number(one.get("confidence")) or 0.0,
+        )
+        for one in map(mapping, kept.get("labels") or ())
+    ]
+    trials = tuple(map(text, kept.get("trials") or ()))
+    return Suspicions(trials, integer(kept.get("folds")) or 0, integer(kept.get("images")) or 0, tuple(labels))
 
 
 def _one_of(found: HeldOut) -> Iterator[SuspectedLabel]:

@@ -69,5 +69,5 @@ def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence) -> str:
     """`1= t0012: 0.763 [0.71, 0.82] (+0.097); lite1, freeze 75% (6/9), mlp 146, ...`."""
     cells = zip(CONFIG_COLUMNS, config_cells(trial), strict=True)
     settings = [cell if name in ("backbone", "head", "schedule") else f"{name} {cell}" for name, cell in cells if cell]
-    place = place_of(search, trial, evidence)
+    place = place_of(trial, evidence.ranks, evidence.tied)
     return f"{place} {trial.id}: {objective_cell(search, trial, evidence)}; {', '.join(settings)}".strip()

@@ -47,12 +47,12 @@ def importances_of(record: SearchRecord, space: Space) -> Importances:
     conditional = any(axis.when for axis in space.axes.values())
     method = "PED-ANOVA" if conditional or len(trials) > MOST_FOR_FANOVA else "fANOVA"
     if len(trials) < FEWEST_TRIALS:
-        reason = f"fewer than {FEWEST_TRIALS} trials have finished"
+        reason = record.say("fewer than {count} trials have finished", count=FEWEST_TRIALS)
     elif len(values) < 2:
-        reason = "all trials have the same value"
+        reason = record.say("all trials have the same value")
     else:
         shares = _shares(trials, record, domain, _evaluator(method, len(trials)))
-        reason = "" if shares else "no axis made a difference"
+        reason = "" if shares else record.say("no axis made a difference")
         return Importances(method, len(trials), shares, conditional, reason)
     return Importances(method, len(trials), conditional=conditional, reason=reason)
 
@@ -62,7 +62,7 @@ def stored_importances(store: Store, record: SearchRecord) -> Importances:
     try:
         return importances_of(record, stored_space(store))
     except UserError as error:
-        return Importances("", 0, reason=f"its space cannot be read: {error.mistakes[0]}")
+        return Importances("", 0, reason=record.say("its space cannot be read: {mistake}", mistake=error.mistakes[0]))
 
 
 def stored_space(store: Store) -> Space:

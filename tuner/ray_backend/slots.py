@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from trainable.data.cache import cache_folder
@@ -31,6 +31,7 @@ class Slots:
         self.gpus = (1.0 if there.has_gpus else 0.0) if wanted is None else wanted
         self.cpus = resources.cpus_per_trial
         self._limit = resources.workers
+        self._most_now: Callable[[], int | None] = lambda: None
         shared = there.has_gpus and wanted is None
         self._shares = GpuShares(Peaks(cache_folder() / "peaks.json")) if shared else None
         self._staffing = Staffing()
@@ -61,12 +62,21 @@ class Slots:
         fits = self.capacity.trials(self.cpus, self.gpus)
         return max(1, min(fits, self._limit or fits))
 
+    def keep_to(self, most_now: Callable[[], int | None]) -> None:
+        """Also run no more trials at once than this tells; None: there is no such limit now."""
+        self._most_now = most_now
+
+    def too_many(self, running: int) -> bool:
+        """Whether one of so many trials is to make room for what others run."""
+        most = self._most_now()
+        return most is not None and running > max(1, most)
+
     def room(self, running: Collection[str], aside: Collection[str] = ()) -> bool:
         """Whether one more trial may be asked for beside these.
 
         Nodes may come and go, come when they are asked, or be set aside.
         """
-        if not self._staffing.more_than(len(running)):
+        if not self._staffing.more_than(len(running)) or self.too_many(len(running) + 1):
             return False
         there = self.capacity.without(aside)
         fits = there.trials(self.cpus, SMALLEST_SHARE if self._shares else self.gpus)

@@ -24,6 +24,8 @@ from tuner.ray_backend.slots import Slots
 from tuner.ray_backend.waiting import Waiting
 from tuner.ray_backend.worker import TrialActor
 
+MAKES_ROOM = "made room for other searches"
+
 
 class _Asker(Searcher):  # type: ignore[misc]  # Ray is untyped
     """Tune's searcher: hands out what comes next when there is room for it."""
@@ -65,17 +67,33 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._placement = placement
         self._interrupted = interrupted
         self._deaths = OwnDeaths()
+        self._giving_way: set[str] = set()
+        """Tune's own ids of trials that are stopped to go on later"""
+
+    def choose_trial_to_run(self, controller: Any) -> Any:
+        """As any; a worker that waits for a next trial, which may not come yet, keeps no CPU and no GPU."""
+        chosen = super().choose_trial_to_run(controller)
+        if chosen is None and self._slots.too_many(len(self._phases.current.running) + 1):
+            controller._tune_controller._cleanup_cached_actors(force_all=True)
+        return chosen
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:  # noqa: ARG002
         if "short_of_memory" in result:
             self._phases.current.short_of_memory(trial.config["trial"], **json.loads(result["short_of_memory"]))
             return str(TrialScheduler.CONTINUE)
         stop = self._take(trial, result)
+        if not stop and self._slots.too_many(len(self._phases.current.running) - len(self._giving_way)):
+            self._giving_way.add(trial.trial_id)
+            stop = True
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> None:  # noqa: ARG002
         """A trial has stopped: at its own end, whose result comes here only, or because it was told to."""
         name, node = trial.config["trial"], node_of(_actor_of(trial))
+        if trial.trial_id in self._giving_way:
+            self._giving_way.remove(trial.trial_id)
+            self._phases.current.put_back(name, MAKES_ROOM)
+            return
         if "crowded_out" in result:
             had = self._slots.did_not_fit(name, node, result["crowded_out"])
             self._phases.current.put_back(name, f"out of memory on {had}")
@@ -108,9 +126,11 @@ class _Reporter(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     def on_trial_error(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
         """The actor died: its process was killed, its node is gone, or it could not be started."""
         error = _error_of(trial)
+        self._giving_way.discard(trial.trial_id)
         self._gone(trial.config["trial"], loss_of(error), node_of(getattr(error, "actor_id", None)))
 
     def on_trial_remove(self, controller: Any, trial: Any) -> None:  # noqa: ARG002
+        self._giving_way.discard(trial.trial_id)
         self._phases.current.end(trial.config["trial"], "paused")
 
     def _gone(self, name: str, loss: Loss, node: str | None) -> None:

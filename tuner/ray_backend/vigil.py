@@ -57,6 +57,7 @@ def watch(
     while not done.wait(LOOK_SECONDS):
         lives = ask()
         if lives is False:
+            interrupted.ray_is_gone = True
             interrupted.fail("Ray's node process (raylet) on this machine is gone")
             if not done.wait(LEAVE_SECONDS):
                 give_up(interrupted.reason)

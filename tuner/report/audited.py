@@ -24,15 +24,19 @@ def audit_section(search: SearchRecord) -> Iterator[str]:
     if not finished:
         return
     halted = len(audited) + len(halted_trials(search))
-    failed = f"; {len(audited) - len(finished)} did not come so far" if len(finished) < len(audited) else ""
-    yield "## Was halving safe?"
-    yield (
-        f"{len(audited)} of {halted} halted trials, drawn at random, were trained on, {len(finished)} of them to the "
-        f"end{failed}. Spearman's rank correlation of the best value at a rung with the best value in the end, over "
-        f"all trials that ran to the end: those that the rungs let pass and the audited ones."
+    say, short = search.say, len(audited) - len(finished)
+    yield f"## {say('Was halving safe?')}"
+    yield say(
+        "{audited} of {halted} halted trials, drawn at random, were trained on, {finished} of them to the end{failed}. "
+        "Spearman's rank correlation of the best value at a rung with the best value in the end, over all trials that "
+        "ran to the end: those that the rungs let pass and the audited ones.",
+        audited=len(audited),
+        halted=halted,
+        finished=len(finished),
+        failed=say("; {count} did not come so far", count=short) if short else "",
     )
-    rungs = [_cells(found) for found in rung_agreements(search)]
-    yield table.table(["rung", "epochs", "trials", "correlation", "95 %"], rungs)
+    rungs = [_cells(search, found) for found in rung_agreements(search)]
+    yield table.table([say("rung"), say("epochs"), say("trials"), say("correlation"), "95 %"], rungs)
     yield "\n".join(f"- {_standing(search, trial)}" for trial in finished)
     yield _verdict(search, finished)
 
@@ -41,25 +45,30 @@ def at_rung(search: SearchRecord, rung: int) -> str:
     """`rung 2 (3 epochs)`."""
     levels = rungs_of(search)
     if rung > len(levels):
-        return f"rung {rung}"
-    return f"rung {rung} ({levels[rung - 1]:g} epoch{'s' * (levels[rung - 1] != 1)})"
+        return search.say("rung {rung}", rung=rung)
+    return search.say("rung {rung} ({epochs:g} {epochs:epoch|epochs})", rung=rung, epochs=levels[rung - 1])
 
 
-def _cells(found: RungAgreement) -> list[str]:
+def _cells(search: SearchRecord, found: RungAgreement) -> list[str]:
+    interval = ""
     if found.interval:
         interval = table.interval(*found.interval)
-    else:
-        interval = f"fewer than {FEWEST_FOR_INTERVAL} trials" if found.trials < FEWEST_FOR_INTERVAL else ""
+    elif found.trials < FEWEST_FOR_INTERVAL:
+        interval = search.say("fewer than {count} trials", count=FEWEST_FOR_INTERVAL)
     correlation = "" if found.correlation is None else f"{found.correlation:.2f}"
     return [str(found.rung), f"{found.epochs:g}", str(found.trials), correlation, interval]
 
 
 def _standing(search: SearchRecord, trial: TrialRecord) -> str:
     rank, among = standing(search, trial)
-    return (
-        f"{table.escape(trial.id)}, halted at {at_rung(search, trial.audited_at or 0)}, came to "
-        f"{table.metric(trial.best_value)}: rank {rank} of {among} by value, among those that halving let "
-        f"finish and itself"
+    return search.say(
+        "{trial}, halted at {rung}, came to {value}: rank {rank} of {among} by value, among those that halving let "
+        "finish and itself",
+        trial=table.escape(trial.id),
+        rung=at_rung(search, trial.audited_at or 0),
+        value=table.metric(trial.best_value),
+        rank=rank,
+        among=among,
     )
 
 
@@ -67,9 +76,10 @@ def _verdict(search: SearchRecord, finished: list[TrialRecord]) -> str:
     first = [trial for trial in finished if standing(search, trial)[0] == 1]
     if first:
         names = table.escape(", ".join(trial.id for trial in first))
-        return f"Halving lost something here: {names} would have been first."
+        return search.say("Halving lost something here: {trials} would have been first.", trials=names)
     missed = 1 - 0.05 ** (1 / len(finished))  # the largest share that none of so many draws has a 5 % chance to miss
-    return (
-        f"Of the audited trials none would have been first. So few do not show that no halted one would: up to "
-        f"{missed:.0%} of such trials may be better than the best (95 % confidence)."
+    return search.say(
+        "Of the audited trials none would have been first. So few do not show that no halted one would: up to "
+        "{missed:.0%} of such trials may be better than the best (95 % confidence).",
+        missed=missed,
     )

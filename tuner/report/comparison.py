@@ -14,6 +14,7 @@ from tuner.records import TrialRecord
 from tuner.report.sides import Side, read_side
 from tuner.storage.place import Place
 from tuner.tolerant import flat, mapping, text
+from tuner.wording.language import ENGLISH, Language, Wording, wording
 
 SPLITS: tuple[Split, ...] = ("val", "test")
 _AXIS_DEFAULTS = (("log", False), ("step", 1))
@@ -62,9 +63,14 @@ class Comparison:
     """`space`, `data` and `run` -> what differs there"""
     ranked: tuple[tuple[str, TrialRecord], ...]
     """eligible trials of two searches that may be ranked, best first, each with its search's label"""
+    language: Language = "en"
+
+    def say(self, text: str, /, **values: object) -> str:
+        """A text of it, in its language."""
+        return wording(self.language)(text, **values)
 
 
-def compare(one: str, other: str, results: Place, force: bool = False) -> Comparison:
+def compare(one: str, other: str, results: Place, force: bool = False, language: Language | None = None) -> Comparison:
     """Read both and put them side by side.
 
     Args:
@@ -72,14 +78,17 @@ def compare(one: str, other: str, results: Place, force: bool = False) -> Compar
         other: likewise; changes are this one's minus the first one's
         results: the folder of searches
         force: also show what cannot be ranked
+        language: None: that of the first one's search
 
     Raises:
         UserError: there is no such search or file, it has no result, or (without `force`) the two cannot be ranked.
     """
     left, right = _labelled(read_side(one, results), read_side(other, results))
-    obstacles = tuple(_obstacles(left, right))
+    language = language or left.search.language
+    obstacles = tuple(_obstacles(left, right, wording(language)))
     if obstacles and not force:
-        raise UserError(*(f"{obstacle}; --force shows both without ranking them" for obstacle in obstacles))
+        told = _obstacles(left, right, ENGLISH)
+        raise UserError(*(f"{obstacle}; --force shows both without ranking them" for obstacle in told))
     same_data = _same_data(left, right)
     return Comparison(
         one=left,
@@ -91,6 +100,7 @@ def compare(one: str, other: str, results: Place, force: bool = False) -> Compar
         equal=_equal(left.config, right.config),
         unlike=_unlike_facts(left, right),
         ranked=() if obstacles or left.is_file or right.is_file else _ranked(left, right),
+        language=language,
     )
 
 
@@ -109,14 +119,25 @@ def _hash(side: Side) -> str:
     return text(side.search.data.get("hash"))
 
 
-def _obstacles(one: Side, other: Side) -> Iterator[str]:
+def _obstacles(one: Side, other: Side, say: Wording) -> Iterator[str]:
+    names = {"one": one.label, "other": other.label}
     if not _same_data(one, other):
-        said = " and ".join(f"{side.label} has data {_hash(side)[:12] or 'unknown'}" for side in (one, other))
-        yield f"{said}: scores on other images, labels or splits cannot be ranked"
+        hashes = [_hash(side)[:12] or say("unknown") for side in (one, other)]
+        yield say(
+            "{one} has data {its} and {other} has data {others}: scores on other images, labels or splits cannot be "
+            "ranked",
+            **names,
+            its=hashes[0],
+            others=hashes[1],
+        )
     metrics = [(side.search.metric, side.search.direction) for side in (one, other)]
     if metrics[0] != metrics[1]:
-        said = " and ".join(f"{side.label} has objective {side.search.metric}" for side in (one, other))
-        yield f"{said}: they cannot be ranked"
+        yield say(
+            "{one} has objective {its} and {other} has objective {others}: they cannot be ranked",
+            **names,
+            its=one.search.metric,
+            others=other.search.metric,
+        )
 
 
 def _scores(one: TrialRecord, other: TrialRecord, same_data: bool) -> Iterator[Score]:

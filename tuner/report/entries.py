@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tuner.evidence.gathering import Evidence
@@ -14,7 +14,7 @@ Entry = TrialRecord | Reference
 
 def shown_entries(search: SearchRecord, top: int | None = None) -> list[Entry]:
     """The first `top` trials of the table, and the baseline and the references in any case."""
-    first = [entry.id for entry in entries_of(search) if isinstance(entry, TrialRecord)][:top]
+    first = {entry.id for entry in trials_of(entries_of(search))[:top]}
     return [
         entry for entry in entries_of(search) if isinstance(entry, Reference) or entry.baseline or entry.id in first
     ]
@@ -31,6 +31,11 @@ def entries_of(search: SearchRecord) -> list[Entry]:
         return value is None, sign * (value or 0.0)
 
     return sorted(entries, key=place)
+
+
+def ended(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Those that have come to an end, whether or not a good one, or were halted."""
+    return [trial for trial in trials if trial.halted_at or trial.status not in ("waiting", "running", "paused")]
 
 
 def trials_of(entries: Iterable[Entry]) -> list[TrialRecord]:

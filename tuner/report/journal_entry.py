@@ -10,6 +10,7 @@ from tuner.records import Note, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.readable import CONFIG_COLUMNS, config_cells
 from tuner.tolerant import integer, mapping, text
+from tuner.wording.language import marked
 
 _METRICS = {
     "multilabel": ("loss", "f1_macro", "precision_macro", "recall_macro", "average_precision_macro"),
@@ -17,6 +18,14 @@ _METRICS = {
 }
 _WORKED, _NEXT = "worked:", "next:"
 """marks at the start of notes"""
+_FACTS = {
+    "space": marked("space {told}"),
+    "data": marked("data {told}"),
+    "images": marked("images {told}"),
+    "changed": marked("changed {told}"),
+}
+_STATES = {"stopped": marked("stopped"), "failed": marked("failed"), "running": marked("running")}
+"""of a search that is not complete"""
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,12 @@ def to_entry(
     parts = [
         f"## {_minute(search.started)} {table.escape(name)}",
         *_asked(search),
-        f"**Result:** {' '.join(_result(search, best, standing))}",
+        f"**{search.say('Result')}:** {' '.join(_result(search, best, standing))}",
         *(_scores(search, best, standing) if best else ()),
         *_worked(search, conclusions),
         *_next(search, best),
         *_notes(search),
-        *([f"[Leaderboard]({link})"] if link else []),
+        *([f"[{search.say('Leaderboard')}]({link})"] if link else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -66,9 +75,9 @@ def _minute(time: str) -> str:
 
 def _asked(search: SearchRecord) -> Iterator[str]:
     if search.hypothesis:
-        yield f"**Hypothesis:** {table.escape(search.hypothesis)}"
+        yield f"**{search.say('Hypothesis')}:** {table.escape(search.hypothesis)}"
     elif search.about:
-        yield f"**About:** {table.escape(search.about)}"
+        yield f"**{search.say('About')}:** {table.escape(search.about)}"
     data = search.data
     sizes = ", ".join(f"{split} {count}" for split, count in mapping(data.get("sizes")).items())
     facts = {
@@ -77,34 +86,53 @@ def _asked(search: SearchRecord) -> Iterator[str]:
         "images": sizes,
         "changed": "; ".join(search.overrides),
     }
-    yield ", ".join(f"{what} {table.escape(told)}" for what, told in facts.items() if told)
+    yield ", ".join(search.say(_FACTS[what], told=table.escape(told)) for what, told in facts.items() if told)
 
 
 def _result(search: SearchRecord, best: TrialRecord | None, standing: Standing) -> Iterator[str]:
     """Sentences: what is best and by how much, what it is tied with, what it is held against."""
-    finished = sum(trial.eligible for trial in search.trials)
-    state = "" if search.status == "complete" else f", {': '.join(filter(None, (search.status, search.reason)))}"
-    counted = f"{finished} of {len(search.trials)} trials finished{table.escape(state)}"
+    say, baseline = search.say, search.baseline
+    counted = _counted(search)
     if best is None:
-        yield f"No trial is ranked; {counted}."
+        yield say("No trial is ranked; {counted}.", counted=counted)
         return
-    baseline = search.baseline
     before = None if best.baseline or baseline is None else baseline.best_value
     reached = f"{table.escape(search.metric)} {_score(best.best_value, before)}"
     config = f"{table.escape(best.id)} ({_config(best)})"
-    subject = f"None beats the baseline {config}" if best.baseline else f"{config} is best"
-    yield f"{subject}, {reached}; {counted}."
+    text = _BASELINE_IS_BEST if best.baseline else _IS_BEST
+    yield say(text, trial=config, reached=reached, counted=counted)
     if standing.tied:
-        tied = (table.escape(id) + " (baseline)" * (baseline is not None and id == baseline.id) for id in standing.tied)
-        yield f"Not told apart from it: {', '.join(tied)}."
+        tied = (
+            say("{what} (baseline)", what=table.escape(id)) if baseline and id == baseline.id else table.escape(id)
+            for id in standing.tied
+        )
+        yield say("Not told apart from it: {trials}.", trials=", ".join(tied))
     held = [(reference.name, reference.val.get(search.metric)) for reference in search.references]
     beside = [f"{table.escape(name)} {table.metric(value)}" for name, value in held if value is not None]
     if beside:
-        yield f"For comparison: {', '.join(beside)}."
+        yield say("For comparison: {references}.", references=", ".join(beside))
     for model in search.retrained:
-        value = model.test.get(search.metric)
-        scored = "" if value is None else f", {search.metric} {table.metric(value)} on test"
-        yield table.escape(f"{model.trial} was retrained on {' + '.join(model.splits)}{scored}.")
+        value, scored = model.test.get(search.metric), ""
+        if value is not None:
+            scored = say(", {metric} {value} on test", metric=search.metric, value=table.metric(value))
+        splits = " + ".join(model.splits)
+        told = say("{trial} was retrained on {splits}{scored}.", trial=model.trial, splits=splits, scored=scored)
+        yield table.escape(told)
+
+
+_IS_BEST = marked("{trial} is best, {reached}; {counted}.")
+_BASELINE_IS_BEST = marked("None beats the baseline {trial}, {reached}; {counted}.")
+
+
+def _counted(search: SearchRecord) -> str:
+    """How many trials have finished, and how the search ended where that was not by itself."""
+    state = ""
+    if search.status != "complete":
+        known = search.say(_STATES[search.status]) if search.status in _STATES else search.status
+        state = f", {': '.join(filter(None, (known, search.told_reason)))}"
+    finished = sum(trial.eligible for trial in search.trials)
+    told = search.say("{finished} of {trials} trials finished", finished=finished, trials=len(search.trials))
+    return told + table.escape(state)
 
 
 def _config(trial: TrialRecord) -> str:
@@ -132,7 +160,7 @@ def _scores(search: SearchRecord, best: TrialRecord, standing: Standing) -> Iter
     ]
     if rows:
         yield table.table(["", *metrics], rows)
-    yield from _agreement(search.metric, best, baseline, standing)
+    yield from _agreement(search, best, baseline, standing)
 
 
 def _score(value: float | None, before: float | None) -> str:
@@ -142,45 +170,59 @@ def _score(value: float | None, before: float | None) -> str:
     return f"{table.metric(value)} ({table.change(value - before)})"
 
 
-def _agreement(metric: str, best: TrialRecord, baseline: TrialRecord | None, standing: Standing) -> Iterator[str]:
+def _agreement(
+    search: SearchRecord, best: TrialRecord, baseline: TrialRecord | None, standing: Standing
+) -> Iterator[str]:
     """Whether test says what validation says: of the change from the baseline, and of the value."""
+    metric, say = search.metric, search.say
     on_val, on_test = best.best_metrics.get(metric), best.test.get(metric)
     if on_val is None or on_test is None:
         return
     told = []
     if baseline and metric in baseline.best_metrics and metric in baseline.test:
         gain, again = on_val - baseline.best_metrics[metric], on_test - baseline.test[metric]
-        verdict = "yes" if gain * again > 0 else "no"
-        told.append(f"In sign {verdict}: {table.change(gain)} from the baseline on val, {table.change(again)} on test")
+        text = _SAME_SIGN if gain * again > 0 else _OTHER_SIGN
+        told.append(say(text, val=table.change(gain), test=table.change(again)))
     if standing.interval:
         low, high = standing.interval
-        within = "within" if low <= on_test <= high else "outside"
-        told.append(f"{table.metric(on_test)} on test is {within} val's 95 % interval, {low:.3f} to {high:.3f}")
+        text = _WITHIN if low <= on_test <= high else _OUTSIDE
+        told.append(say(text, test=table.metric(on_test), low=low, high=high))
     if told:
-        yield f"**Does test agree with val?** {'; '.join(told)}."
+        yield f"**{say('Does test agree with val?')}** {'; '.join(told)}."
+
+
+_SAME_SIGN = marked("In sign yes: {val} from the baseline on val, {test} on test")
+_OTHER_SIGN = marked("In sign no: {val} from the baseline on val, {test} on test")
+_WITHIN = marked("{test} on test is within val's 95 % interval, {low:.3f} to {high:.3f}")
+_OUTSIDE = marked("{test} on test is outside val's 95 % interval, {low:.3f} to {high:.3f}")
 
 
 def _worked(search: SearchRecord, conclusions: Sequence[str]) -> Iterator[str]:
     if told := [*map(table.escape, _marked(search.notes, _WORKED)), *conclusions]:
-        yield _listed("What worked", told)
+        yield _listed(search.say("What worked"), told)
 
 
 def _next(search: SearchRecord, best: TrialRecord | None) -> Iterator[str]:
-    told = _marked(search.notes, _NEXT) or ([_hint(best)] if best and search.status != "running" else [])
+    told = _marked(search.notes, _NEXT) or ([_hint(search, best)] if best and search.status != "running" else [])
     if any(told):
-        yield f"**Next:** {table.escape('; '.join(told))}"
+        yield f"**{search.say('Next')}:** {table.escape('; '.join(told))}"
 
 
-def _hint(best: TrialRecord) -> str:
+def _hint(search: SearchRecord, best: TrialRecord) -> str:
     """What the best trial's curve suggests; empty when nothing."""
     epochs, reached = integer(best.config.get("epochs")), best.best_epoch
     if not epochs or not reached:
         return ""
     if reached >= epochs:
-        return f"more epochs, since {best.id} was best at its last one ({reached:g})"
+        return search.say(
+            "more epochs, since {trial} was best at its last one ({epoch:g})", trial=best.id, epoch=reached
+        )
     if reached <= best.epochs_run / 2:
-        return (
-            f"fewer epochs or more regularisation, since {best.id} was best at epoch {reached:g} of {best.epochs_run:g}"
+        return search.say(
+            "fewer epochs or more regularisation, since {trial} was best at epoch {epoch:g} of {epochs:g}",
+            trial=best.id,
+            epoch=reached,
+            epochs=best.epochs_run,
         )
     return ""
 
@@ -188,7 +230,9 @@ def _hint(best: TrialRecord) -> str:
 def _notes(search: SearchRecord) -> Iterator[str]:
     told = [note for note in search.notes if not note.text.strip().lower().startswith((_WORKED, _NEXT))]
     if told:
-        yield _listed("Notes", [f"{_minute(note.time)} {_about(note)}{table.escape(note.text)}" for note in told])
+        yield _listed(
+            search.say("Notes"), [f"{_minute(note.time)} {_about(note)}{table.escape(note.text)}" for note in told]
+        )
 
 
 def _about(note: Note) -> str:

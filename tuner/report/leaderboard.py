@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,7 +16,8 @@ from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.audited import audit_section
 from tuner.report.entries import Entry, entries_of, name_of, scores_of, shown_entries, trials_of, val_of
-from tuner.report.footnotes import footnotes, origin_of
+from tuner.report.footnotes import footnotes
+from tuner.report.origin import origin_of
 from tuner.report.pareto import pareto_front
 from tuner.report.readable import columns_of
 from tuner.report.sections import more_data, repeated, verdict, worth
@@ -38,6 +39,7 @@ def rows(search: SearchRecord, evidence: Evidence | None = None, top: int | None
         val=_metrics(val_of(entry) for entry in entries_of(search)),
         test=_metrics(entry.test for entry in entries_of(search)),
         front=pareto_front(search),
+        ranks=evidence.ranks if evidence else search.ranks(),
     )
     return [
         _row(search, entry, evidence, names)
@@ -87,9 +89,9 @@ def to_markdown(
     parts = _table_and_footnotes(search, evidence, top, extra or {})
     parts += [*worth(search, evidence), *repeated(search), *more_data(search, evidence), *audit_section(search)]
     parts += [conclusions.strip()] * bool(conclusions.strip())
-    parts.append("## How it was made")
+    parts.append(f"## {search.say('How it was made')}")
     parts.append("\n".join(f"- {name}: {text}" for name, text in origin_of(search) if text))
-    parts += ["## Plots"] * bool(plots)
+    parts += [f"## {search.say('Plots')}"] * bool(plots)
     parts += [f"![{PurePosixPath(plot).stem.replace('_', ' ')}]({plot})" for plot in plots]
     return "\n\n".join(parts) + "\n"
 
@@ -109,7 +111,7 @@ def _table_and_footnotes(
     trials = trials_of(shown)
     parts = [_title(search), _markdown_table(search, evidence, shown, extra)]
     if len(trials) < len(search.trials):
-        parts.append(f"{len(trials)} of {len(search.trials)} trials are shown.")
+        parts.append(search.say("{shown} of {all} trials are shown.", shown=len(trials), all=len(search.trials)))
     return [*parts, *footnotes(search, evidence, trials)]
 
 
@@ -131,8 +133,8 @@ def _linked(search: SearchRecord, shown: list[Entry]) -> list[table.Linked]:
 
 
 def _title(search: SearchRecord) -> str:
-    better = "higher" if search.direction == "maximize" else "lower"
-    return f"# {table.escape(search.name)}: {table.escape(search.metric)} ({better} is better)"
+    better = search.say("higher is better") if search.direction == "maximize" else search.say("lower is better")
+    return f"# {table.escape(search.name)}: {table.escape(search.metric)} ({better})"
 
 
 def _metrics(found: Iterable[Mapping[str, float]]) -> list[str]:
@@ -149,15 +151,15 @@ class _Columns:
     test: list[str]
     front: frozenset[str] = frozenset()
     """trials that no other one beats in score and latency"""
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
 
 def _row(search: SearchRecord, trial: TrialRecord, evidence: Evidence | None, names: _Columns) -> Row:
     config = flat(trial.config)
-    ranks = evidence.ranks if evidence else search.ranks()
-    compared = evidence is not None and trial.id in ranks and trial.id not in evidence.by_value
+    compared = evidence is not None and trial.id in names.ranks and trial.id not in evidence.by_value
     seed = config.get("seed")
     return {
-        "rank": ranks.get(trial.id),
+        "rank": names.ranks.get(trial.id),
         "trial": trial.id,
         "status": trial.status,
         "tied": trial.id in evidence.tied if evidence and compared else None,

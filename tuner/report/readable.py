@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.evidence.gathering import Evidence
@@ -42,15 +42,18 @@ def columns_of(search: SearchRecord, evidence: Evidence | None, shown: Sequence[
     timed = latencies_differ(search)
     front = pareto_front(search)
     above = {trial.id for trial in above_best(search)}
-    ranks = [place_of(search, entry, evidence, above) for entry in shown]
-    columns = [Column("rank", tuple(ranks), "rank")]
+    ranks = evidence.ranks if evidence else search.ranks()
+    tied = evidence.tied if evidence else ()
+    columns = [Column("rank", tuple(place_of(entry, ranks, tied, above) for entry in shown), "rank")]
     if timed:
         columns.append(Column("pareto", tuple("✓" if name_of(entry) in front else "" for entry in shown), "pareto"))
     columns.append(Column("trial", tuple(map(name_of, shown)), "trial"))
     columns += _settings(search, shown)
     columns += _scores(search, evidence, shown)
     if timed:
-        columns.append(Column("latency ms", tuple(_latency_cell(search, entry) for entry in shown), "latency_ms"))
+        columns.append(
+            Column(search.say("latency ms"), tuple(_latency_cell(search, entry) for entry in shown), "latency_ms")
+        )
     seconds = ("" if entry.seconds is None else f"{entry.seconds:.0f}" for entry in shown)
     columns.append(Column("seconds", tuple(seconds), "seconds"))
     columns.append(Column("status", tuple(map(_status_cell, shown)), "status"))
@@ -60,7 +63,7 @@ def columns_of(search: SearchRecord, evidence: Evidence | None, shown: Sequence[
 def _settings(search: SearchRecord, shown: Sequence[Entry]) -> Iterator[Column]:
     """What a trial was asked to do and how far it came; empty for references."""
     searched = searched_fields(search)
-    titles = [*CONFIG_COLUMNS, *searched, "epochs (best/run)"]
+    titles = [*CONFIG_COLUMNS, *searched, search.say("epochs (best/run)")]
     keys = ["freeze_blocks" if title == "freeze" else title for title in titles[:-1]] + ["best_epoch"]
     rows = [
         [*config_cells(entry), *field_cells(entry, searched), _epochs_cell(entry)]
@@ -75,20 +78,21 @@ def _settings(search: SearchRecord, shown: Sequence[Entry]) -> Iterator[Column]:
 def _scores(search: SearchRecord, evidence: Evidence | None, shown: Sequence[Entry]) -> Iterator[Column]:
     """The objective, what repeats and other metrics say, and test."""
     interval = " [95 %]" if evidence and evidence.intervals else ""
-    objective = (objective_cell(search, entry, evidence) for entry in shown)
-    yield Column(f"{search.metric}{interval} (vs baseline)", tuple(objective), "objective")
+    title = search.say("{metric} (vs baseline)", metric=f"{search.metric}{interval}")
+    yield Column(title, tuple(objective_cell(search, entry, evidence) for entry in shown), "objective")
     repeats = evidence.spreads if evidence else {}
     if repeats:
         spreads = (
             table.spread(**vars(repeats[name])) if (name := name_of(entry)) in repeats else "" for entry in shown
         )
-        yield Column("repeats", tuple(spreads))
+        yield Column(search.say("repeats"), tuple(spreads))
     for name in _readable_metrics(search):
         if any(name in val_of(entry) for entry in shown):
             yield Column(name, tuple(table.metric(val_of(entry).get(name)) for entry in shown), f"val_{name}")
     if any(search.metric in entry.test for entry in entries_of(search)):
         on_test = (table.metric(entry.test.get(search.metric)) for entry in shown)
-        yield Column(f"test {search.metric}", tuple(on_test), f"test_{search.metric}")
+        title = search.say("test {metric}", metric=search.metric)
+        yield Column(title, tuple(on_test), f"test_{search.metric}")
 
 
 def _epochs_cell(trial: TrialRecord) -> str:
@@ -100,13 +104,13 @@ def _latency_cell(search: SearchRecord, entry: Entry) -> str:
     return "" if latency is None else f"{latency:.3g}"
 
 
-def place_of(search: SearchRecord, entry: Entry, evidence: Evidence | None, above: Collection[str] = ()) -> str:
+def place_of(entry: Entry, ranks: Mapping[str, int], tied: Collection[str], above: Collection[str] = ()) -> str:
     """`1=`: the rank, and whether it is shared with the best; `†` above the best finished one."""
     if isinstance(entry, Reference):
         return ""
-    rank = (evidence.ranks if evidence else search.ranks()).get(entry.id)
+    rank = ranks.get(entry.id)
     place = "†" if entry.id in above else "" if rank is None else str(rank)
-    return place + "=" * (evidence is not None and entry.id in evidence.tied)
+    return place + "=" * (entry.id in tied)
 
 
 def _status_cell(entry: Entry) -> str:
@@ -154,6 +158,6 @@ def objective_cell(search: SearchRecord, entry: Entry, evidence: Evidence | None
     if scores["ci_low"] is not None:
         cell += f" {table.interval(scores['ci_low'], scores['ci_high'])}"
     if isinstance(entry, TrialRecord) and entry.baseline:
-        return f"{cell} (baseline)".strip()
+        return search.say("{what} (baseline)", what=cell).strip()
     change = scores["delta_baseline"]
     return cell if change is None else f"{cell} ({table.change(change)})"

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tuner.evidence.gathering import Difference, Evidence, Split, spread
 from tuner.records import Reference, SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.tolerant import integer, mapping
+from tuner.wording.language import marked
 
-_SPLITS: dict[Split, str] = {"val": "validation", "test": "test"}
+_SPLITS: dict[Split, str] = {"val": marked("validation"), "test": marked("test")}
+_IMAGES: dict[Split, str] = {"val": marked("{count} validation images"), "test": marked("{count} test images")}
+_VERDICTS: dict[Split, str] = {
+    "val": marked("On validation {best} is {verdicts}."),
+    "test": marked("On test {best} is {verdicts}."),
+}
+Outcome = Literal["better", "worse", "tied"]
+_OUTCOMES: dict[Outcome, str] = {
+    "better": marked("better than {rivals}"),
+    "worse": marked("worse than {rivals}"),
+    "tied": marked("not told apart from {rivals}"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,12 +41,12 @@ class _Lead:
         return "" if self.value is None else _with_interval(table.change(self.value), self.paired)
 
     @property
-    def verdict(self) -> str:
-        """Empty where there is no interval."""
+    def outcome(self) -> Outcome | None:
+        """None where there is no interval."""
         if self.paired is None:
-            return ""
+            return None
         ends = sorted((self.sign * self.paired.low, self.sign * self.paired.high))
-        return "better than" if ends[0] > 0 else "worse than" if ends[1] < 0 else "not told apart from"
+        return "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "tied"
 
 
 def worth(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
@@ -47,26 +60,35 @@ def worth(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     rows = [row for row in rows if any(row[1:])]
     if not rows:
         return
-    yield "## Was the search worth it?"
-    yield from _verdict(best, leads)
-    headers = [f"{best.id} minus", *(_SPLITS[split] for split in told)]
+    yield f"## {search.say('Was the search worth it?')}"
+    yield from _verdict(search, best, leads)
+    headers = [search.say("{trial} minus", trial=best.id), *(search.say(_SPLITS[split]) for split in told)]
     yield table.table(headers, rows)
+    yield from _basis(search, best, leads)
+
+
+def _basis(search: SearchRecord, best: TrialRecord, leads: dict[Split, list[_Lead]]) -> Iterator[str]:
+    """What the differences are in and their intervals rest on; nothing where there are none."""
+    say = search.say
     images = {
         split: next((lead.paired.images for lead in of_split if lead.paired), None) for split, of_split in leads.items()
     }
-    if drawn := " and ".join(f"{count} {_SPLITS[split]} images" for split, count in images.items() if count):
-        chosen = f"; on validation {table.escape(best.id)} was chosen, which flatters it" if images["val"] else ""
-        lower = " (lower is better)" if search.direction == "minimize" else ""
-        yield (
-            f"In {table.escape(search.metric)}{lower}; 95 % intervals, paired on {drawn}{chosen}. They are of these "
-            "single runs: the luck of the seed is not in them."
+    if drawn := [say(_IMAGES[split], count=count) for split, count in images.items() if count]:
+        chosen = say("; on validation {trial} was chosen, which flatters it", trial=table.escape(best.id))
+        lower = f" ({say('lower is better')})" if search.direction == "minimize" else ""
+        yield say(
+            "In {metric}; 95 % intervals, paired on {images}{chosen}. They are of these single runs: the luck of the "
+            "seed is not in them.",
+            metric=table.escape(search.metric) + lower,
+            images=_listed(search, drawn),
+            chosen=chosen if images["val"] else "",
         )
 
 
 def verdict(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     """The same in a sentence, or nothing."""
     if search.best and search.references:
-        yield from _verdict(search.best, _leads(search, evidence, search.best))
+        yield from _verdict(search, search.best, _leads(search, evidence, search.best))
 
 
 def _leads(search: SearchRecord, evidence: Evidence | None, best: TrialRecord) -> dict[Split, list[_Lead]]:
@@ -84,7 +106,7 @@ def _lead(
     difference = None if values[0] is None or values[1] is None else values[0] - values[1]
     given = isinstance(rival, Reference) and rival.given  # has no predictions, whatever its name
     paired = evidence.difference(best.id, name, split) if evidence and difference is not None and not given else None
-    over = f"{name} (baseline)" if isinstance(rival, TrialRecord) else name
+    over = search.say("{what} (baseline)", what=name) if isinstance(rival, TrialRecord) else name
     return _Lead(over, difference, paired, 1.0 if search.direction == "maximize" else -1.0)
 
 
@@ -94,21 +116,23 @@ def _value(search: SearchRecord, row: TrialRecord | Reference, split: Split) -> 
     return row.best_value if isinstance(row, TrialRecord) else row.val.get(search.metric)
 
 
-def _verdict(best: TrialRecord, leads: dict[Split, list[_Lead]]) -> Iterator[str]:
+def _verdict(search: SearchRecord, best: TrialRecord, leads: dict[Split, list[_Lead]]) -> Iterator[str]:
     """One sentence, by test where there are predictions of it."""
     split: Split = "test" if any(lead.paired for lead in leads["test"]) else "val"
-    verdicts = dict.fromkeys(lead.verdict for lead in leads[split] if lead.verdict)
-    if verdicts:
+    by_outcome: dict[Outcome, list[str]] = {}
+    for lead in leads[split]:
+        if lead.outcome:
+            by_outcome.setdefault(lead.outcome, []).append(table.escape(lead.over))
+    if by_outcome:
         said = [
-            f"{verdict} {_listed([lead.over for lead in leads[split] if lead.verdict == verdict])}"
-            for verdict in verdicts
+            search.say(_OUTCOMES[outcome], rivals=_listed(search, rivals)) for outcome, rivals in by_outcome.items()
         ]
-        yield f"On {_SPLITS[split]} {table.escape(best.id)} is {'; '.join(said)}."
+        yield search.say(_VERDICTS[split], best=table.escape(best.id), verdicts="; ".join(said))
 
 
-def _listed(names: Sequence[str]) -> str:
-    *most, last = map(table.escape, names)
-    return f"{', '.join(most)} and {last}" if most else last
+def _listed(search: SearchRecord, names: Sequence[str]) -> str:
+    *most, last = names
+    return search.say("{most} and {last}", most=", ".join(most), last=last) if most else last
 
 
 def repeated(search: SearchRecord) -> Iterator[str]:
@@ -119,9 +143,11 @@ def repeated(search: SearchRecord) -> Iterator[str]:
         for how, values in _values_again(search, trial).items()
     ]
     if rows:
-        yield "## The same configs again"
-        yield table.table(["trial", "again", f"{search.metric}: mean ± sd (runs)", "each"], rows)
-        yield (
+        say = search.say
+        yield f"## {say('The same configs again')}"
+        spreads = say("{metric}: mean ± sd (runs)", metric=search.metric)
+        yield table.table(["trial", say("again"), spreads, say("each")], rows)
+        yield say(
             "Runs of their own, without the one that the config was chosen by; sd is that of a single run. "
             "Other splits and folds also tell of the luck of the split."
         )
@@ -133,8 +159,9 @@ def _values_again(search: SearchRecord, trial: TrialRecord) -> dict[str, list[fl
     for again in (*search.reruns_of(trial.id, "repeat"), *search.reruns_of(trial.id, "fold")):
         if again.rerun and again.best_value is not None:
             same_split = again.rerun.data_seed == search.data.get("data_seed")
-            repeat = "other seeds" if same_split else "other seeds and splits"
-            found.setdefault("folds" if again.rerun.kind == "fold" else repeat, []).append(again.best_value)
+            repeat = search.say("other seeds") if same_split else search.say("other seeds and splits")
+            how = search.say("folds") if again.rerun.kind == "fold" else repeat
+            found.setdefault(how, []).append(again.best_value)
     return found
 
 
@@ -143,7 +170,7 @@ def more_data(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     for trial in search.ranked():
         parts = [part for part in search.reruns_of(trial.id, "fraction") if part.rerun and part.best_value is not None]
         if parts:
-            yield "## Would more data help?"
+            yield f"## {search.say('Would more data help?')}"
             parts = sorted(parts, key=lambda part: part.rerun.train_share if part.rerun else 1.0)
             yield from _shares(search, evidence, trial, parts)
 
@@ -157,9 +184,12 @@ def _shares(
         share = trial.rerun.train_share if trial.rerun else 1.0
         interval = evidence.intervals.get(trial.id) if evidence else None
         value = table.metric(trial.best_value) + (f" {table.interval(interval.low, interval.high)}" if interval else "")
-        images = "" if train is None else f"about {max(1, round(share * train))}" if trial.rerun else str(train)
+        images = "" if train is None else str(train)
+        if images and trial.rerun:
+            images = search.say("about {count}", count=max(1, round(share * (train or 0))))
         rows.append([trial.id, f"{100 * share:g} %", images, value, _less_whole(evidence, trial, whole)])
-    yield table.table(["trial", "share", "training images", search.metric, "minus the whole"], rows)
+    say = search.say
+    yield table.table(["trial", say("share"), say("training images"), search.metric, say("minus the whole")], rows)
     yield _trend(search, evidence, whole, parts[-1])
 
 
@@ -172,15 +202,18 @@ def _less_whole(evidence: Evidence | None, part: TrialRecord, whole: TrialRecord
 
 def _trend(search: SearchRecord, evidence: Evidence | None, whole: TrialRecord, largest: TrialRecord) -> str:
     """Whether the last step up still gained something."""
-    share = 100 * (largest.rerun.train_share if largest.rerun else 1.0)
+    say, share = search.say, 100 * (largest.rerun.train_share if largest.rerun else 1.0)
     paired = evidence.difference(whole.id, largest.id) if evidence else None
-    caveat = f"{table.escape(whole.id)} was chosen for its value, which flatters the last step."
+    caveat = say(" {trial} was chosen for its value, which flatters the last step.", trial=table.escape(whole.id))
     if paired is None:
-        return f"Whether the step from {share:g} % to all images is more than chance is not known. {caveat}"
+        return (
+            say("Whether the step from {share:g} % to all images is more than chance is not known.", share=share)
+            + caveat
+        )
     gained = paired.low > 0 if search.direction == "maximize" else paired.high < 0
-    said = "still gains: more images would probably help" if gained else "is not shown to gain anything"
-    step = _with_interval(table.change(paired.value), paired)
-    return f"The step from {share:g} % to all images, {table.escape(step)}, {said}. {caveat}"
+    said = say("still gains: more images would probably help") if gained else say("is not shown to gain anything")
+    step = table.escape(_with_interval(table.change(paired.value), paired))
+    return say("The step from {share:g} % to all images, {step}, {said}.", share=share, step=step, said=said) + caveat
 
 
 def _with_interval(text: str, paired: Difference | None) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from trainable.errors import UserError, nearest
 from tuner.evidence.gathering import Evidence
 from tuner.records import Note, SearchRecord, TrialRecord
-from tuner.report.footnotes import ended, in_parts
+from tuner.report.entries import ended
+from tuner.report.footnotes import in_parts
 
 
 def search_facts(search: SearchRecord) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def trial_facts(search: SearchRecord, id: str, evidence: Evidence | None = None)
         "baseline": trial.baseline,
         "rerun": asdict(trial.rerun) if trial.rerun else None,
         "config": dict(trial.config),
-        **({"memory": in_parts(trial)} if trial.short_of_memory else {}),
+        **({"memory": in_parts(search, trial)} if trial.short_of_memory else {}),
         "freeze_blocks": trial.freeze_blocks,
         "best_epoch": trial.best_epoch,
         "best_value": trial.best_value,

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from tabulate import tabulate
 
+from tuner.wording.language import Language, wording
+
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), " ")
 _MARKUP = {ord(character): f"\\{character}" for character in "\\`*[]|"} | {ord("<"): "&lt;", ord("&"): "&amp;"}
 _ESCAPED_INTERVAL = re.compile(r"\\\[([-+.\d, %]+)\\\](?=$|[ .,;])")
@@ -139,11 +141,13 @@ def reason(error: str | None) -> str:
     return line if len(line) <= _REASON_CHARACTERS else line[: _REASON_CHARACTERS - 1] + "…"
 
 
-def features(counts: Mapping[str, int]) -> str:
+def features(counts: Mapping[str, int], language: Language = "en") -> str:
     """`96 % shared, 12 MiB`: how often frozen blocks had been computed before, and what that took on disk."""
     used = counts.get("hits", 0) + counts.get("misses", 0)
     if not used:
         return ""
     mebibytes = counts.get("bytes", 0) / 2**20
     size = f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.0f} MiB"
-    return f"{math.floor(100 * counts.get('hits', 0) / used)} % shared, {size}"
+    return wording(language)(
+        "{percent} % shared, {size}", percent=math.floor(100 * counts.get("hits", 0) / used), size=size
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -105,8 +106,8 @@ class Home(Protocol):
         """What is asked for; nothing as well where that cannot be found out now."""
         ...
 
-    def withdraw(self) -> None:
-        """Take back all that was asked for."""
+    def withdraw(self, names: Iterable[str] | None = None) -> None:
+        """Take back what was asked for by these names; None: all of it."""
         ...
 
 

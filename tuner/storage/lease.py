@@ -18,9 +18,9 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from tuner.processes import this_machine
 from tuner.storage.home import told_of_process
 from tuner.storage.objects import Found, Objects, StorageError
 from tuner.tolerant import integer, mapping, text
@@ -143,7 +143,7 @@ class Lease:
             self._renewed_at = began
 
     def _content(self, *, given_back: bool = False) -> bytes:
-        told = {"process": os.getpid(), "host": socket.gethostname(), "processes": _processes(), "id": self._id}
+        told = {"process": os.getpid(), "host": socket.gethostname(), "processes": this_machine(), "id": self._id}
         return json.dumps({**told, "work": self._work, "given_back": given_back}).encode()
 
 
@@ -170,19 +170,10 @@ def _now_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def _processes() -> str:
-    """Which processes' numbers mean the same: those of one boot of a machine, within one container; empty: unknown."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
-
-
 def _is_dead_here(told: Mapping[str, Any]) -> bool:
     """Whether the holder was a process of this machine, and there is none of its number any more."""
     number = integer(told.get("process"))
-    if not number or not _processes() or told.get("processes") != _processes():
+    if not number or not this_machine() or told.get("processes") != this_machine():
         return False
     try:
         os.kill(number, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -89,9 +89,9 @@ class LocalHome:
     def requests(self) -> frozenset[str]:
         return frozenset(path.name for path in self._control.glob("*"))
 
-    def withdraw(self) -> None:
-        for path in self._control.glob("*"):
-            path.unlink(missing_ok=True)
+    def withdraw(self, names: Iterable[str] | None = None) -> None:
+        for name in self.requests() if names is None else names:
+            (self._control / name).unlink(missing_ok=True)
 
     @property
     def _control(self) -> Path:

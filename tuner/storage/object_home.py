@@ -166,8 +166,9 @@ class ObjectHome:
         except StorageError:
             return frozenset()
 
-    def withdraw(self) -> None:
-        self._objects.remove(self._objects.listed(CONTROL))
+    def withdraw(self, names: Iterable[str] | None = None) -> None:
+        asked = self._objects.listed(CONTROL) if names is None else [f"{CONTROL}/{name}" for name in names]
+        self._objects.remove(asked)
 
     @property
     def _notes_mark(self) -> Path:

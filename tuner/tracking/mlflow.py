@@ -176,8 +176,10 @@ def _metrics(search: SearchRecord, trial: TrialRecord, epochs: Iterable[EpochRec
         for told in scalars(epoch):
             yield Metric(_name(f"{told.title}/{told.series}"), told.value, _milliseconds(epoch.time), epoch.step)
     if trial.status not in ("running", "waiting"):
+        # not when the trial was last told of: the same value at another time is another point of a curve
+        at = _milliseconds(trial.epochs[-1].time if trial.epochs else trial.updated)
         for name, value in final_values(search, trial).items():
-            yield Metric(_name(f"Summary/{name}"), value, _milliseconds(trial.updated), 0)
+            yield Metric(_name(f"Summary/{name}"), value, at, 0)
 
 
 def _search_tags(search: SearchRecord) -> dict[str, str]:

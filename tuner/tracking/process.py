@@ -47,6 +47,8 @@ def main(name: str) -> int:
     ending = threading.Event()
     threading.Thread(target=_heed_stdin, args=(ending, kind), daemon=True).start()
     with FileLock(folder / f".{name}.lock"):  # the tracker of a search that was killed may still be at work
+        for unfinished in folder.glob(f".{name}.json.*.tmp"):  # by one that was killed too
+            unfinished.unlink(missing_ok=True)
         return 0 if Showing(store, kind, ending).run() else NOT_ALL_SHOWN
 
 

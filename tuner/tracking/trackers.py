@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainable.errors import nearest
+from trainable.errors import UserError, nearest
 from tuner.tracking.clearml import CLEARML
 from tuner.tracking.mlflow import MLFLOW
 from tuner.tracking.protocol import TrackerKind
@@ -28,6 +28,14 @@ def parse_tracking(given: str) -> str:
             known = ", ".join((AUTO, OFF, *TRACKERS))
             raise ValueError(f"there is no tracker {name!r}; give {known}{nearest(name, (AUTO, OFF, *TRACKERS))}")
     return ",".join(names)
+
+
+def given_tracking(given: str) -> str:
+    """As `parse_tracking`, of what a command was given. Raises UserError."""
+    try:
+        return parse_tracking(given)
+    except ValueError as error:
+        raise UserError(f"--tracking {given!r}: {error}") from None
 
 
 def wanted_trackers(tracking: str) -> list[TrackerKind]:

@@ -80,6 +80,13 @@ def test_a_picture_in_which_one_thing_is_drawn_otherwise_is_another_one() -> Non
     assert pairs({"a": encoded(face), "b": encoded(frown)}) == []
 
 
+def test_a_picture_with_a_slightly_darker_face_is_another_one() -> None:
+    pixels = np.asarray(picture(1)).clip(7)
+    darker = pixels.copy()
+    darker[45:75, 45:75] -= 7
+    assert pairs({"a": encoded(Image.fromarray(pixels)), "b": encoded(Image.fromarray(darker))}) == []
+
+
 def test_a_picture_in_another_colour_of_the_same_brightness_is_another_one() -> None:
     red, green = (Image.new("RGB", (64, 64), colour) for colour in ((200, 60, 60), (60, 131, 60)))
     for image in (red, green):

@@ -69,16 +69,18 @@ def test_the_largest_spread_of_equal_runs_is_told() -> None:
 
 def test_importances_come_with_their_doubts() -> None:
     shares = {"lr": 0.625, "head.kind": 0.375}
-    assert importances_line(Importances("fANOVA", 40, shares)) == (
+    assert importances_line(make_runs([]), Importances("fANOVA", 40, shares)) == (
         "Importance of the axes (fANOVA, 40 finished trials): lr 0.62, head.kind 0.38; shares have no interval"
     )
-    doubtful = importances_line(Importances("PED-ANOVA", 12, shares, conditional=True))
+    doubtful = importances_line(make_runs([]), Importances("PED-ANOVA", 12, shares, conditional=True))
     assert "beware, on fewer than 30 trials they are mostly noise; beware, some axes exist only beside" in doubtful
-    assert importances_line(Importances("fANOVA", 3, reason="too few")).endswith("none computed, too few")
+    assert importances_line(make_runs([]), Importances("fANOVA", 3, reason="too few")).endswith(
+        "none computed, too few"
+    )
 
 
 def test_settings_of_which_nothing_can_be_told_share_a_line() -> None:
     rows = [({"a": 1, "b": "x", "c": "k"}, 0.5), ({"a": 2, "b": "y", "c": "k"}, 0.6)]
-    told = untold_line(findings_of(make_runs(rows)))  # type: ignore[arg-type]
+    told = untold_line(make_runs(rows), findings_of(make_runs(rows)))  # type: ignore[arg-type]
     assert told == "Nothing can be told of a, b (no two runs differ in it alone); c (one level)"
-    assert untold_line([]) == ""
+    assert untold_line(make_runs([]), []) == ""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trainable.errors import UserError
-from tuner.evidence.suspected import SuspectedLabel, Suspicions, suspect_labels
+from tuner.evidence.suspected import SuspectedLabel, Suspicions, keep_suspicions, kept_suspicions, suspect_labels
 from tuner.store import Store
 
 IMAGES = 90
@@ -89,3 +89,14 @@ def test_without_cleanlab_or_predictions_a_line_says_so(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
     with pytest.raises(UserError, match=r"pip install 'thaw-tuner\[labels\]'"):
         suspicions(tmp_path, "multiclass", ["a", "b"], sure(np.eye(2, dtype=bool)), np.array([0, 1]))
+
+
+def test_suspicions_that_are_kept_are_read_back(tmp_path: Path) -> None:
+    store = Store.create(tmp_path, "kept")
+    assert kept_suspicions(store) is None
+    labels = (SuspectedLabel("a.png", "cat", None, 0.25), SuspectedLabel("b.png", None, "dog", 0.5))
+    found = Suspicions(("t0001", "t0002"), 3, 40, labels)
+    keep_suspicions(store, found)
+    assert kept_suspicions(store) == found
+    store.suspected_json.write_text('{"labels": [3], "images": "many"}')
+    assert kept_suspicions(store) == Suspicions((), 0, 0, (SuspectedLabel("", None, None, 0.0),))

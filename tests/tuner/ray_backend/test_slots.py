@@ -155,3 +155,14 @@ def test_more_than_there_is_is_refused(resources: dict[str, float], told: str, c
     cluster({"CPU": 4.0})
     with pytest.raises(UserError, match=told):
         Slots(Resources(**resources))
+
+
+def test_a_limit_that_changes_holds_from_then_on(cluster: SetCluster) -> None:
+    cluster({"CPU": 4.0})
+    slots, most = Slots(Resources()), [3]
+    slots.keep_to(lambda: most[0])
+    assert [slots.room([f"t{number}" for number in range(running)]) for running in (0, 2, 3)] == [True, True, False]
+    assert [slots.too_many(running) for running in (3, 4)] == [False, True]
+    most[0] = 0
+    assert slots.room([]), "one trial goes on in any case"
+    assert not slots.too_many(1)

@@ -110,14 +110,17 @@ def dead(tmp_path: Path) -> Callable[[Exception | None], Any]:
     def of(error: Exception | None) -> Any:
         file = tmp_path / "error.pkl"
         file.write_bytes(ray.cloudpickle.dumps(error))
-        return SimpleNamespace(config={"trial": "t0001"}, pickled_error_file=str(file) if error else None)
+        return SimpleNamespace(
+            trial_id="t0001", config={"trial": "t0001"}, pickled_error_file=str(file) if error else None
+        )
 
     return of
 
 
 def tune_trial(trial: str = "t0001") -> Any:
     """Tune's own object, as far as it is used."""
-    return SimpleNamespace(config={"trial": trial, "run": 1}, temporary_state=SimpleNamespace(ray_actor=None))
+    config = {"trial": trial, "run": 1}
+    return SimpleNamespace(trial_id=trial, config=config, temporary_state=SimpleNamespace(ray_actor=None))
 
 
 def result(epoch: float, value: float = 0.9, status: str = "running") -> dict[str, Any]:
@@ -275,3 +278,27 @@ def test_an_interruption_stops_all() -> None:
     assert not stopper("t0001", {})
     interrupted.set()
     assert stopper.stop_all()
+
+
+def test_trials_make_room_one_by_one_and_go_on_later(driver: Any, placement: Placement) -> None:
+    slots, idle_workers_removed = Slots(Resources()), []
+    slots.keep_to(lambda: 1)
+    driver.running = {trial: SimpleNamespace(proposal=proposal(trial)) for trial in ("t0001", "t0002")}
+    reporter = _Reporter(phases_of(driver), slots, placement, Interruption())
+    assert reporter.on_trial_result(None, tune_trial("t0001"), result(1)) == TrialScheduler.STOP
+    assert reporter.on_trial_result(None, tune_trial("t0002"), result(1)) == TrialScheduler.CONTINUE
+    reporter.on_trial_complete(None, tune_trial("t0001"), result(1))
+    assert driver.told[-1] == ("put_back", "t0001", tune_loop.MAKES_ROOM)
+    assert not _Asker(phases_of(driver), slots, placement).suggest("c")
+
+    controller = SimpleNamespace(_cleanup_cached_actors=lambda **given: idle_workers_removed.append(given))
+    handed_out: list[Any] = [SimpleNamespace(status="PENDING")]
+    wrapped = SimpleNamespace(_tune_controller=controller, get_trials=lambda: handed_out)
+    assert reporter.choose_trial_to_run(wrapped) is handed_out[0]
+    assert idle_workers_removed == [], "the trial that was handed out takes the worker"
+    handed_out.clear()
+    assert reporter.choose_trial_to_run(wrapped) is None
+    assert idle_workers_removed == [{"force_all": True}]
+    slots.keep_to(lambda: None)
+    reporter.choose_trial_to_run(wrapped)
+    assert len(idle_workers_removed) == 1

@@ -6,7 +6,8 @@ import pytest
 from small_predictions import IMAGES, PredictedSearch, right_on
 
 from tuner.evidence.gathering import gather
-from tuner.report.footnotes import footnotes, origin_of
+from tuner.report.footnotes import footnotes
+from tuner.report.origin import origin_of
 
 
 @pytest.fixture

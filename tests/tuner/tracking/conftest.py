@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_clearml import FakeClearML, environment, serving
-from shown_search import ToldSearch
+from told_search import ToldSearch
 
 from tuner.store import Store
 from tuner.tracking import following

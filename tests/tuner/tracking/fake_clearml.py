@@ -237,9 +237,13 @@ class FakeClearML:
         if not isinstance(event.get("iter"), int) or not isinstance(event.get("timestamp"), int):
             return "Iteration and timestamp must be integers"
         if event["type"] == "plot":
-            return "" if isinstance(json.loads(event["plot_str"]), dict) else "Invalid plot"
+            return "" if isinstance(json.loads(event["plot_str"], parse_constant=_no_json), dict) else "Invalid plot"
         value = event.get("value")
         return "" if isinstance(value, int | float) and math.isfinite(value) else f"Invalid value {value}"
+
+
+def _no_json(constant: str) -> float:
+    raise RefusalError(12, f"{constant} is not JSON, and no page can draw it")
 
 
 def _only(given: Mapping[str, Any], fields: set[str]) -> None:

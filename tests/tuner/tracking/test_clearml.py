@@ -7,7 +7,8 @@ import re
 
 import pytest
 from fake_clearml import FakeClearML, Fault
-from shown_search import ToldSearch, show_once
+from shown_search import predict, show_once
+from told_search import ToldSearch
 
 from tuner.links import read_links
 from tuner.records import SearchRecord
@@ -22,7 +23,7 @@ from tuner.tracking.protocol import News, UnreachableError
 @pytest.fixture
 def shown(told: ToldSearch, fake: FakeClearML) -> FakeClearML:
     """A search of four trials that ended each in its own way, as the server has it."""
-    told.begin(git="0123abc+", versions={"python": "3.11.7", "torch": "2.9.0"})
+    told.begin(task="multilabel", git="0123abc+", versions={"python": "3.11.7", "torch": "2.9.0"})
     told.trial("t0001", 0, 0.5, 0.6, baseline=True)
     told.trial("t0002", 1, 0.3, status="pruned", lr=0.2)
     told.begin_trial("t0003", 2, 0.3)
@@ -35,6 +36,9 @@ def shown(told: ToldSearch, fake: FakeClearML) -> FakeClearML:
     for trial in ("t0001", "t0004"):
         told.store.best_checkpoint(trial).parent.mkdir(parents=True)
         told.store.best_checkpoint(trial).write_bytes(trial.encode())
+    predict(told.store.predictions("t0001"), [[1, 1], [0, 0], [1, 0]], [[2, 1], [-3, -1], [-1, -2]])
+    predict(told.store.predictions("t0004"), [[1, 0], [0, 1], [1, 1]], [[2, -1], [-3, 1], [1, 2]])
+    predict(told.store.test_predictions("t0004"), [[1, 0], [0, 1]], [[2, -1], [-3, 1]])
     assert show_once(told.store)
     return fake
 
@@ -96,6 +100,16 @@ def test_the_searchs_task_has_the_plots_that_clearml_shows_of_its_own_searches(s
     assert shown.scalars(search["id"])["remaining budget", "trials %"] == {4: 0.0}
 
 
+def test_of_a_search_with_hours_their_rest_is_told_too(told: ToldSearch, fake: FakeClearML) -> None:
+    told.store.search_yaml.write_text("search: {hours: 1000}\nspace: 'axes: {}'\n")
+    told.begin()
+    told.trial("t0001", 0, 0.5, baseline=True)
+    told.end()
+    assert show_once(told.store)
+    scalars = fake.scalars(fake.named("flowers")["id"])
+    assert (scalars["remaining budget", "trials %"], scalars["remaining budget", "time %"]) == ({1: 66.7}, {1: 100.0})
+
+
 def test_tables_are_artifacts_and_the_best_models_are_models(shown: FakeClearML) -> None:
     search = shown.named("flowers")
     artifacts = {artifact["key"]: artifact for artifact in search["execution"]["artifacts"]}
@@ -106,6 +120,36 @@ def test_tables_are_artifacts_and_the_best_models_are_models(shown: FakeClearML)
     assert models == {"flowers t0001-lite0": b"t0001", "flowers t0004-lite0": b"t0004"}
     (output,) = shown.named("t0004-lite0")["models"]["output"]
     assert shown.models[output["model"]]["task"] == shown.named("t0004-lite0")["id"]
+
+
+def test_the_best_and_the_baseline_show_what_their_predictions_tell(shown: FakeClearML) -> None:
+    plots = {name: shown.plots(shown.named(f"{name}-lite0")["id"]) for name in ("t0001", "t0002", "t0004")}
+    both = {"Scores by label", "Precision-recall curve"}
+    assert plots["t0001"].keys() == {(title, "val") for title in both}
+    assert plots["t0004"].keys() == {(title, split) for title in both for split in ("val", "test")}
+    assert not plots["t0002"]
+    scores = plots["t0001"]["Scores by label", "val"]["data"][0]
+    assert scores["header"]["values"] == ["label", "precision", "recall", "F1", "positives", "threshold"]
+    assert list(zip(*scores["cells"]["values"], strict=True)) == [
+        ("b", "1.000", "1.000", "1.000", "1", "0.50"),
+        ("a &lt;b&gt;", "1.000", "0.500", "0.667", "2", "0.50"),
+    ]
+    curves = plots["t0001"]["Precision-recall curve", "val"]["data"]
+    assert [curve["name"] for curve in curves] == ["micro (AP 0.917)", "a &lt;b&gt; (AP 1.000)", "b (AP 1.000)"]
+    assert [curve["visible"] for curve in curves] == [True, "legendonly", "legendonly"]
+
+
+def test_of_classes_the_confusion_is_shown(told: ToldSearch, fake: FakeClearML) -> None:
+    told.begin(task="multiclass")
+    told.trial("t0001", 0, 0.5, baseline=True)
+    told.end()
+    logits = [[2, 1], [3, 1], [1, 2], [1, 4]]
+    predict(told.store.predictions("t0001"), [0, 1, 1, 1], logits)
+    assert show_once(told.store)
+    plot = fake.plots(fake.named("t0001-lite0")["id"])["Confusion matrix", "val"]
+    (heat,) = plot["data"]
+    assert (heat["type"], heat["z"], heat["y"]) == ("heatmap", [[1, 0], [1, 2]], ["a &lt;b&gt;", "b"])
+    assert plot["layout"]["title"] == "75.0% of 4 images right"
 
 
 def test_showing_all_of_it_again_changes_nothing(shown: FakeClearML, told: ToldSearch) -> None:

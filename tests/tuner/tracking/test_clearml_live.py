@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from own_environment import OWN
-from shown_search import ToldSearch, show_once
+from shown_search import predict, show_once
+from told_search import ToldSearch
 
 from tuner.links import read_links
 from tuner.store import Store
@@ -26,13 +27,14 @@ def test_a_search_is_shown_on_a_real_server(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setenv("THAW_CLEARML_PROJECT", "Thaw tests")
     told = ToldSearch(Store.create(tmp_path, f"live-{uuid.uuid4().hex[:8]}"))
-    told.begin(versions={"python": "3.11.7"}, git="0123abc")
+    told.begin(task="multiclass", versions={"python": "3.11.7"}, git="0123abc")
     told.trial("t0001", 0, 0.5, 0.6, baseline=True)
     told.trial("t0002", 1, 0.3, status="pruned", lr=0.2)
     told.begin_trial("t0003", 2)
     told.end_trial("t0003", "failed", "CUDA out of memory")
     told.end()
     told.store.leaderboard_md.write_text("# live")
+    predict(told.store.predictions("t0001"), [0, 1, 1, 1], [[2, 1], [3, 1], [1, 2], [1, 4]])
     assert show_once(told.store)
     assert show_once(told.store)
 
@@ -50,6 +52,8 @@ def test_a_search_is_shown_on_a_real_server(tmp_path: Path, monkeypatch: pytest.
         assert trials["t0001"].get_reported_scalars()["f2"]["val"] == {"name": "val", "x": [1, 2], "y": [0.5, 0.6]}
         assert trials["t0001"].get_reported_single_values()["f2"] == 0.6
         assert {"thaw", "baseline", "top"} <= set(trials["t0001"].get_tags())
+        plots = {(plot["metric"], plot["variant"]) for plot in trials["t0001"].get_reported_plots()}
+        assert plots == {("Confusion matrix", "val"), ("Precision-recall curve", "val")}
         assert "leaderboard" in search.artifacts
         assert len(search.get_reported_plots()) == 3
     finally:

@@ -100,6 +100,8 @@ def test_what_a_killed_process_had_not_noted_is_shown_once(tmp_path: Path, empty
     show(told, MLFLOW)
     assert {name: run.info.run_id for name, run in runs(told).items()} == before
     assert curve(told, "t0001-lite0", "f2_macro/val") == [(1, 0.25), (2, 0.5)]
+    told.store.append("test_scored", "t0001", test={"f2_macro": 0.375})
+    show(told, MLFLOW)
     assert curve(told, "t0001-lite0", "Summary/f2_macro") == [(0, 0.5)]
 
 

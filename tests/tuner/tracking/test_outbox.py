@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shown_search import ToldSearch
+from told_search import ToldSearch
 
 from tuner.tracking.outbox import Batch, Outbox
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from shown_search import ToldSearch
+from told_search import ToldSearch
 
 from tuner.records import SearchRecord
 from tuner.store import Store

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 from fake_clearml import FakeClearML
-from shown_search import ToldSearch
 from small_searches import MakeSpace, Ran, RunTuner
+from told_search import ToldSearch
 
 from tuner.tracking import following
 from tuner.tracking.clearml import CLEARML
@@ -108,3 +108,18 @@ def test_a_search_that_is_killed_is_shown_as_stopped_and_its_tracker_ends(told: 
     finally:
         process.kill()
     assert (fake.named("flowers")["status"], fake.named("t0001-lite0")["status"]) == ("stopped", "stopped")
+
+
+def test_a_search_goes_on_with_the_trackers_that_it_is_then_given(
+    search: RunTuner, run_tuner: RunTuner, fake: FakeClearML, tmp_path: Path
+) -> None:
+    assert search("--tracking", "off").code == 0
+    assert not fake.tasks
+    extend = ("extend", "one", "--results", tmp_path / "results", "--trials", "+1", "--tracking")
+    ran = run_tuner(*extend, "clearmll")
+    assert ran.code == 2
+    assert "there is no tracker 'clearmll'" in ran.err
+    ran = run_tuner(*extend, "clearml")
+    assert ran.code == 0, ran.err
+    assert sorted(task["type"] for task in fake.tasks.values()) == ["optimizer", *["training"] * 4]
+    assert "tracking: clearml" in (tmp_path / "results" / "one" / "search.yaml").read_text()

@@ -13,8 +13,9 @@ from tuner.report import table
 from tuner.report.audited import audit_section
 from tuner.report.best import best_yaml
 from tuner.report.entries import scores_of, shown_entries, trials_of
-from tuner.report.footnotes import footnotes, origin_of
-from tuner.report.page.data import Data, Told, read_data, told_of_data
+from tuner.report.footnotes import footnotes
+from tuner.report.origin import origin_of
+from tuner.report.page.data import Data, Suspected, Told, read_data, read_suspected, told_of_data
 from tuner.report.page.rows import MOST_ROWS, Table, table_of
 from tuner.report.page.strokes import LearningPlot, ParallelPlot, learning_plot, parallel_plot
 from tuner.report.page.surest import Mistakes, mistakes_of
@@ -100,6 +101,8 @@ class Page:
     outcome: Outcome | None
     data: Data | None
     told: Told
+    suspected: Suspected | None
+    """None: labels were not looked at"""
     pictures: Mapping[str, str]
     """image -> data URL; those that can be shown"""
     made: Made
@@ -115,30 +118,32 @@ def page_of(source: Source, conclusions: str = "", top: int | None = None) -> Pa
         top: as the leaderboard
     """
     search, evidence = source.record, source.evidence
-    shown = trials_of(shown_entries(search, min(top or MOST_ROWS, MOST_ROWS)))
-    outcome, data = _outcome(source), read_data(source.store)
+    most = min(top or MOST_ROWS, MOST_ROWS)
+    shown = trials_of(shown_entries(search, most))
+    outcome, data, suspected = _outcome(source), read_data(source.store), read_suspected(source.store)
     return Page(
         search=search,
         updated=max((trial.updated for trial in search.trials), default=search.started),
         statuses=Counter(trial.status for trial in search.trials),
-        best=_best(search, evidence),
-        table=table_of(search, evidence, top),
+        best=best_of(search, evidence),
+        table=table_of(search, evidence, most),
         footnotes=_paragraphs(footnotes(search, evidence, shown)),
         findings=_paragraphs(_findings(search, evidence)),
-        named=tuple(_named(search)),
+        named=tuple(named_trials(search)),
         learning=learning_plot(search),
         parallel=parallel_plot(source),
-        conclusions=_without_title(conclusions),
+        conclusions=without_title(conclusions),
         outcome=outcome,
         data=data,
         told=told_of_data(search),
-        pictures=_pictures(search, outcome, data),
+        suspected=suspected,
+        pictures=_pictures(search, outcome, suspected, data),
         made=_made(source),
         notes=search.notes[-MOST_NOTES:],
     )
 
 
-def _best(search: SearchRecord, evidence: Evidence | None) -> Best | None:
+def best_of(search: SearchRecord, evidence: Evidence | None) -> Best | None:
     best = search.best
     if best is None:
         return None
@@ -163,7 +168,7 @@ def _findings(search: SearchRecord, evidence: Evidence | None) -> Iterator[str]:
     yield from audit_section(search)
 
 
-def _named(search: SearchRecord) -> Iterator[Named]:
+def named_trials(search: SearchRecord) -> Iterator[Named]:
     top = top_trials(search)
     for place, trial in enumerate(top, start=1):
         yield _of_trial(trial, f"place-{place}")
@@ -189,9 +194,12 @@ def _outcome(source: Source) -> Outcome | None:
     )
 
 
-def _pictures(search: SearchRecord, outcome: Outcome | None, data: Data | None) -> dict[str, str]:
+def _pictures(
+    search: SearchRecord, outcome: Outcome | None, suspected: Suspected | None, data: Data | None
+) -> dict[str, str]:
     """Mistakes first: they are what one has to see."""
     wanted = [mistake.image for kind in outcome.mistakes for mistake in kind.worst] if outcome else []
+    wanted += [one.image for one in suspected.labels] if suspected else []
     wanted += [image for sample in data.samples for image in sample.images] if data else []
     root = text(search.data.get("root"))
     thumbnails = Thumbnails(Path(root) if root else None)
@@ -213,7 +221,7 @@ def _paragraphs(found: Iterator[str]) -> str:
     return "\n\n".join(found)
 
 
-def _without_title(section: str) -> str:
+def without_title(section: str) -> str:
     """A section's Markdown without the heading that it opens with: the page has its own."""
     first, _, rest = section.lstrip().partition("\n")
     return rest.strip() if first.startswith("#") else section.strip()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from trainable.data.splits import SPLITS, SplitRow, read_splits
 from trainable.errors import UserError
+from tuner.evidence.suspected import SuspectedLabel, kept_suspicions
 from tuner.records import SearchRecord
 from tuner.store import Store
 from tuner.stored_inspection import stored_duplicates
@@ -21,6 +22,8 @@ MOST_TWINS, MOST_ALIKE = 12, 6
 """groups of equal images, and images of a group"""
 MOST_LINES = 50
 """of warnings, and of what was left out"""
+MOST_SUSPECTED = 12
+"""labels, with their images"""
 SHADES = 5
 SAMPLED_LABELS = 12
 SAMPLES_A_LABEL = 3
@@ -86,6 +89,25 @@ class Data:
     twin_images: int
     """beyond the first of each group"""
     samples: tuple[Samples, ...]
+
+
+@dataclass(frozen=True)
+class Suspected:
+    """Labels that are probably wrong."""
+
+    trials: tuple[str, ...]
+    """by which"""
+    images: int
+    """that were looked at"""
+    count: int
+    labels: tuple[SuspectedLabel, ...]
+    """the first of them, the least confident first"""
+
+
+def read_suspected(store: Store) -> Suspected | None:
+    """As the search's end has left them; None where labels were not looked at."""
+    kept = kept_suspicions(store)
+    return Suspected(kept.trials, kept.images, len(kept.labels), kept.labels[:MOST_SUSPECTED]) if kept else None
 
 
 def read_data(store: Store) -> Data | None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
+import re
 from functools import partial
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from tuner.report import table
 from tuner.report.page import markdown
 from tuner.report.page.content import Page
-from tuner.report.page.texts import ENGLISH
+from tuner.report.page.texts import TEXTS
 
 
-def to_html(page: Page, texts: Mapping[str, str] = ENGLISH) -> str:
-    """The same page and texts give the same bytes."""
-    style, script = _asset("page.css"), _asset("page.js")
+def to_html(page: Page) -> str:
+    """The same page gives the same bytes."""
+    texts = TEXTS[page.search.language]
+    style, script = theme() + _asset("page.css"), _asset("page.js")
     html = (
         _environment()
         .get_template("page.html")
@@ -60,14 +61,24 @@ def _asset(name: str) -> str:
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
+def _breakable(text: str) -> Markup:
+    """A text whose long names may be broken at their underscores and dots, not within words or numbers."""
+    return Markup(re.sub(r"(?<=[a-z][._])(?=[a-z])", "<wbr>", str(escape(text))))
+
+
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"metric": table.metric, "short": table.short}
-    return environment
+    return environment(PackageLoader(__package__))
+
+
+def environment(loader: BaseLoader) -> Environment:
+    """What every page is rendered in: names are texts, and a name that is not there is an error."""
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters |= {"metric": table.metric, "short": table.short}
+    found.filters["breakable"] = _breakable
+    return found
+
+
+def theme() -> str:
+    """The style that all pages share: colours by role, tables, looks of lines."""
+    return _asset("theme.css")

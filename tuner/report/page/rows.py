@@ -84,9 +84,8 @@ class Table:
         return sorted({row.backbone for row in self.rows if row.backbone})
 
 
-def table_of(search: SearchRecord, evidence: Evidence | None, top: int | None = None) -> Table:
-    """The first `top` trials, at most `MOST_ROWS`, with the baseline and the references."""
-    most = min(top or MOST_ROWS, MOST_ROWS)
+def table_of(search: SearchRecord, evidence: Evidence | None, most: int) -> Table:
+    """The first `most` trials, with the baseline and the references."""
     shown, exact = shown_entries(search, most), rows(search, evidence, most)
     columns = sorted(columns_of(search, evidence, shown), key=lambda column: column.key not in _FIRST)
     limits = _limits(search, exact)

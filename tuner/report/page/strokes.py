@@ -99,7 +99,7 @@ def learning_plot(record: SearchRecord) -> LearningPlot | None:
     numbers = learning_curves(record)
     if numbers is None:
         return None
-    told, order = _told(record), _order(record)
+    told, order = told_trials(record), best_order(record)
     curves = sorted(numbers.curves, key=lambda curve: order[curve.trial])
     kept = curves[:MOST_LINES] + [curve for curve in curves[MOST_LINES:] if curve.baseline]
     named = [curve.best[1] for curve in kept if curve.best and (curve.place or curve.baseline)]
@@ -120,7 +120,7 @@ def parallel_plot(source: Source) -> ParallelPlot | None:
     numbers = parallel(source)
     if numbers is None:
         return None
-    told = _told(source.record)
+    told = told_trials(source.record)
     kept = numbers.threads[:MOST_LINES]
     objective = Upright(numbers.metric, (), *numbers.limits, log=False)
     uprights = (*numbers.uprights, objective)
@@ -137,16 +137,22 @@ def parallel_plot(source: Source) -> ParallelPlot | None:
     )
 
 
-def _order(record: SearchRecord) -> dict[str, int]:
+def best_order(record: SearchRecord) -> dict[str, int]:
     """Top trials first, then by value."""
     return {trial.id: at for at, trial in enumerate(sorted(record.ranked(), key=lambda trial: not trial.eligible))}
 
 
-def _told(record: SearchRecord) -> dict[str, str]:
+def told_trials(record: SearchRecord) -> dict[str, str]:
     """`t0012: lite0, freeze 75% (6/9), mlp 256; 0.763 at epoch 9, complete`."""
     return {
-        trial.id: f"{trial.id}: {settings(trial)}; {table.metric(trial.best_value)} at epoch {trial.best_epoch:g}, "
-        f"{trial.status}"
+        trial.id: record.say(
+            "{trial}: {settings}; {value} at epoch {epoch:g}, {status}",
+            trial=trial.id,
+            settings=settings(trial),
+            value=table.metric(trial.best_value),
+            epoch=trial.best_epoch,
+            status=trial.status,
+        )
         for trial in record.trials
         if trial.best_epoch is not None
     }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuner.report.page.russian import RUSSIAN
+from tuner.wording.language import Language
+
 ENGLISH: Mapping[str, str] = {
     "language": "en",
     # the head
@@ -106,6 +109,18 @@ ENGLISH: Mapping[str, str] = {
     "twins_more": "Further groups: {count}.",
     "together": "Labels together",
     "together_about": "Images that have both labels. The shade is the share of the rarer label's images.",
+    "suspected": "Suspected labels",
+    "suspected_about": "Labels that {trials} doubt: {count}, on {images} images that they were not trained on. "
+    "Beside each is how probable it is as it was given. Look at each: of a weak model most doubts are wrong.",
+    "suspected_shown": "Shown: {shown}; suspected.json has all.",
+    "no_suspected": "None was found on {images} images that {trials} were not trained on.",
+    "not_suspected": "They are looked for as a search ends, where cleanlab is installed: "
+    "pip install 'thaw-tuner[labels]'",
+    "labelled": "labelled",
+    "not_labelled": "not labelled",
+    "rather": "rather",
+    "rather_without": "rather without it",
+    "rather_with": "rather with it",
     "samples": "Training images",
     "warnings": "Warnings of the inspection: {count}",
     "left_out": "Left out: {count}",
@@ -119,3 +134,5 @@ ENGLISH: Mapping[str, str] = {
     "notes": "Notes",
     "written_by": "Written by Thaw. This file asks for nothing from outside of it.",
 }
+
+TEXTS: Mapping[Language, Mapping[str, str]] = {"en": ENGLISH, "ru": RUSSIAN}

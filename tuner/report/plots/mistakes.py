@@ -79,12 +79,15 @@ class LabelScores:
 def confusion(source: Source) -> Confusion | None:
     """Multi-class only; None for other tasks and without predictions."""
     predicted = best_predictions(source) if source.record.task == "multiclass" else None
-    if predicted is None:
-        return None
+    return confusion_of(source.record.name, predicted) if predicted else None
+
+
+def confusion_of(name: str, predicted: Predicted) -> Confusion:
+    """Of any trial of this search; each of its images has one class."""
     truth, said = predicted.targets.argmax(axis=1), predicted.decisions.argmax(axis=1)
     counts = np.zeros((len(predicted.labels),) * 2, dtype=np.int64)
     np.add.at(counts, (truth, said), 1)
-    return Confusion(source.record.name, predicted.trial.id, predicted.split, predicted.labels, counts)
+    return Confusion(name, predicted.trial.id, predicted.split, predicted.labels, counts)
 
 
 def label_scores(source: Source) -> LabelScores | None:
@@ -92,8 +95,7 @@ def label_scores(source: Source) -> LabelScores | None:
     predicted = best_predictions(source) if source.record.task == "multilabel" else None
     if predicted is None:
         return None
-    rows = _rows(predicted)
-    rows.sort(key=lambda row: -1.0 if row.f1 is None else row.f1, reverse=True)
+    rows = scores_of(predicted)
     left_out = max(len(rows) - MOST_LABELS, 0)
     if left_out:
         rows[MOST_LABELS // 2 : MOST_LABELS // 2 + left_out] = []
@@ -108,13 +110,14 @@ def label_scores(source: Source) -> LabelScores | None:
     )
 
 
-def _rows(predicted: Predicted) -> list[LabelScore]:
+def scores_of(predicted: Predicted) -> list[LabelScore]:
+    """Every label of any trial, by F1, best first, those without a positive last."""
     hits = (predicted.targets & predicted.decisions).sum(axis=0)
     positives, said = predicted.targets.sum(axis=0), predicted.decisions.sum(axis=0)
     precision = hits / np.maximum(said, 1)
     recall = hits / np.maximum(positives, 1)
     f1 = 2 * hits / np.maximum(positives + said, 1)
-    return [
+    rows = [
         LabelScore(
             label=label,
             precision=float(precision[at]) if positives[at] else None,
@@ -125,6 +128,7 @@ def _rows(predicted: Predicted) -> list[LabelScore]:
         )
         for at, (label, threshold) in enumerate(zip(predicted.labels, _thresholds(predicted), strict=True))
     ]
+    return sorted(rows, key=lambda row: -1.0 if row.f1 is None else row.f1, reverse=True)
 
 
 def _thresholds(predicted: Predicted) -> list[float]:

@@ -1,9 +1,9 @@
-"""The best trial's predictions."""
+"""Trials' predictions, and which of the best one's are shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from tuner.evidence.predictions import read_predictions
 from tuner.records import TrialRecord
 from tuner.report.plots.source import Source
+from tuner.store import Store
+
+Split = Literal["test", "validation"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Predicted:
     """What one trial said of one split; every array is `[images, labels]`."""
 
     trial: TrialRecord
-    split: Literal["test", "validation"]
+    split: Split
     ids: tuple[str, ...]
     """of the images"""
     labels: tuple[str, ...]
@@ -36,11 +39,12 @@ def best_predictions(source: Source) -> Predicted | None:
     best = source.record.best
     if best is None:
         return None
-    return _predictions(source, best, "test") or _predictions(source, best, "validation")
+    return next((found for split in get_args(Split) if (found := read_predicted(source.store, best, split))), None)
 
 
-def _predictions(source: Source, trial: TrialRecord, split: Literal["test", "validation"]) -> Predicted | None:
-    path = source.store.test_predictions if split == "test" else source.store.predictions
+def read_predicted(store: Store, trial: TrialRecord, split: Split) -> Predicted | None:
+    """What a trial said of a split; None where its file is missing or cannot be read."""
+    path = store.test_predictions if split == "test" else store.predictions
     saved = read_predictions(path(trial.id))
     if saved is None or not saved.ids or saved.scored.targets.shape[1] != len(saved.labels):
         return None

@@ -66,21 +66,30 @@ class RankingCurves:
 def ranking_curves(source: Source) -> RankingCurves | None:
     """Both families; None without predictions or without a label that can be told apart."""
     predicted = best_predictions(source)
-    if predicted is None:
-        return None
-    positives = predicted.targets.sum(axis=0)
-    told = np.flatnonzero((positives > 0) & (positives < predicted.images))
-    if not len(told):
+    told = told_apart(predicted) if predicted else []
+    if predicted is None or not told:
         return None
     return RankingCurves(
         name=source.record.name,
         trial=predicted.trial.id,
         split=predicted.split,
         images=predicted.images,
-        roc=_family(_roc, predicted, told.tolist()),
-        precision_recall=_family(_precision_recall, predicted, told.tolist()),
+        roc=_family(_roc, predicted, told),
+        precision_recall=precision_recall_of(predicted, told),
         prevalence=float(predicted.targets[:, told].mean()),
     )
+
+
+def told_apart(predicted: Predicted) -> list[int]:
+    """Places of the labels of which there are images with and without."""
+    positives = predicted.targets.sum(axis=0)
+    places: list[int] = np.flatnonzero((positives > 0) & (positives < predicted.images)).tolist()
+    return places
+
+
+def precision_recall_of(predicted: Predicted, told: Sequence[int]) -> CurveFamily:
+    """Of any trial's labels at these places, one at least."""
+    return _family(_precision_recall, predicted, told)
 
 
 def _family(

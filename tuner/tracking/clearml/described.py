@@ -50,7 +50,7 @@ def describe_search(search: SearchRecord, store: Store, mark: str) -> Fields:
         "hyperparams": _section("search", {name: table.short(value) for name, value in settings.items()}),
         "script": _script(search),
     }
-    if resolved := _resolved(search, store):
+    if resolved := resolved_yaml(store, search):
         item = {"name": "search.yaml", "value": resolved, "type": "yaml"}
         described["configuration"] = {"search.yaml": item}
     return described
@@ -90,7 +90,7 @@ def _script(search: SearchRecord) -> Fields:
     }
 
 
-def _resolved(search: SearchRecord, store: Store) -> str:
+def resolved_yaml(store: Store, search: SearchRecord) -> str:
     """The search with every default, as YAML."""
     if search.resolved:
         return search.resolved

@@ -1,12 +1,8 @@
-"""What the search's own task shows: the plots that ClearML's hyperparameter optimisation shows, under its titles.
-
-A plot is Plotly's JSON: https://plotly.com/chart-studio-help/json-chart-schema/
-"""
+"""What the search's own task shows: the plots that ClearML's hyperparameter optimisation shows, under its titles."""
 
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,18 +10,19 @@ from tuner.records import SearchRecord, TrialRecord
 from tuner.report import table
 from tuner.report.readable import config_cells, field_cells, searched_fields
 from tuner.tolerant import flat, number
-
-Event = dict[str, Any]
-Figure = dict[str, Any]
+from tuner.tracking.clearml.events import Event, Figure, plot_event, scalar_event
 
 _CONFIG_TITLES = ("backbone", "freeze", "head", "schedule", "pos_weight", "lr")
 
 
-def summary_events(task: str, search: SearchRecord, pages: Mapping[str, str], milliseconds: int) -> list[Event]:
+def summary_events(
+    task: str, search: SearchRecord, pages: Mapping[str, str], left: Mapping[str, float], milliseconds: int
+) -> list[Event]:
     """All of it, as events of the search's task; later ones replace earlier ones.
 
     Args:
         pages: trial -> address of its task
+        left: of the budget, as `budget_left`
         milliseconds: since 1970
     """
     shown = [trial for trial in search.ranked() if trial.status != "running"]
@@ -33,40 +30,18 @@ def summary_events(task: str, search: SearchRecord, pages: Mapping[str, str], mi
     if shown:
         figures.append(("Optimization Objective", search.metric, _scatter(search, shown)))
         figures.append(("Parallel Coordinates", "", _parallel(search, shown)))
-    plots = [
-        {
-            "type": "plot",
-            "task": task,
-            "iter": 0,
-            "metric": title,
-            "variant": series,
-            "plot_str": json.dumps(figure),
-            "timestamp": milliseconds,
-        }
-        for title, series, figure in figures
-    ]
-    return [*plots, *_progress(task, search, shown, milliseconds)]
+    plots = [plot_event(task, title, series, figure, milliseconds) for title, series, figure in figures]
+    return [*plots, *_progress(task, search, shown, left, milliseconds)]
 
 
-def scalar_event(task: str, title: str, series: str, value: float, iteration: int, milliseconds: int) -> Event:
-    return {
-        "type": "training_stats_scalar",
-        "task": task,
-        "iter": iteration,
-        "metric": title,
-        "variant": series,
-        "value": value,
-        "timestamp": milliseconds,
-    }
-
-
-def _progress(task: str, search: SearchRecord, shown: Sequence[TrialRecord], milliseconds: int) -> list[Event]:
+def _progress(
+    task: str, search: SearchRecord, shown: Sequence[TrialRecord], left: Mapping[str, float], milliseconds: int
+) -> list[Event]:
     """How far the search is, by the number of trials that have ended."""
     ended = sum(trial.status not in ("running", "waiting") for trial in search.trials)
     running = sum(trial.status == "running" for trial in (*search.trials, *search.reruns))
     told = [("resources", "running tasks", float(running if search.status == "running" else 0))]
-    if search.budget:
-        told.append(("remaining budget", "trials %", round(100 * max(0.0, 1 - ended / search.budget), 1)))
+    told += [("remaining budget", f"{what} %", percent) for what, percent in left.items()]
     if shown and shown[0].best_value is not None:
         best = "max" if search.direction == "maximize" else "min"
         told.append((search.metric, best, shown[0].best_value))

@@ -15,10 +15,13 @@ from tuner.links import Links
 from tuner.records import EpochRecord, SearchRecord, TrialRecord
 from tuner.store import Store
 from tuner.tolerant import text
+from tuner.tracking.clearml.budget import budget_left
 from tuner.tracking.clearml.described import describe_search, describe_trial, long_enough, task_name
+from tuner.tracking.clearml.events import Event, scalar_event
 from tuner.tracking.clearml.files import show_files, show_models
+from tuner.tracking.clearml.predicted import predicted_events
 from tuner.tracking.clearml.server import RefusedError, Server
-from tuner.tracking.clearml.summary import Event, scalar_event, summary_events
+from tuner.tracking.clearml.summary import summary_events
 from tuner.tracking.cursor import Cursor
 from tuner.tracking.protocol import Aborted, News, UnreachableError
 from tuner.tracking.told import Outcome, final_values, outcome_of_search, outcome_of_trial, scalars, tags
@@ -52,7 +55,7 @@ class ClearMLTracker:
         self._kept = cursor.kept
         self._cursor = cursor
         self._kept.setdefault("mark", uuid.uuid4().hex[:12])
-        for name in ("tasks", "stands", "tags", "unsent", "artifacts", "models"):
+        for name in ("tasks", "stands", "tags", "unsent", "artifacts", "predicted", "models"):
             self._kept.setdefault(name, {})
         self._kept.setdefault("top", [])
         self._cursor.save()  # the mark, before anything has it
@@ -87,6 +90,7 @@ class ClearMLTracker:
                 if trial.id in self._tasks:
                     self._retag(trial.id, tags(search, trial, is_top=trial in search.top))
             show_files(self._server, self._store, self._kept, self._tasks[SEARCH])
+            self._show_predicted(search)
             show_models(self._server, self._store, self._kept, search, search.top)
 
     def aborted(self) -> Aborted:
@@ -124,7 +128,7 @@ class ClearMLTracker:
             there = {task["id"] for task in self._listed(id=list(self._tasks.values()), only_fields=["id"])}
             gone = [name for name, id in self._tasks.items() if id not in there]
             for name in gone:
-                for kept in ("tasks", "stands", "tags", "models"):
+                for kept in ("tasks", "stands", "tags", "predicted", "models"):
                     self._kept[kept].pop(name, None)
             if not gone:
                 raise
@@ -223,8 +227,20 @@ class ClearMLTracker:
         if search.status == "running" and now - self._summed_up < SUMMARY_SECONDS:
             return
         pages = {name: self._page(id) for name, id in self._tasks.items()}
-        self._server.add_events(summary_events(self._tasks[SEARCH], search, pages, int(time.time() * 1000)))
+        left = budget_left(self._store, search)
+        self._server.add_events(summary_events(self._tasks[SEARCH], search, pages, left, int(time.time() * 1000)))
         self._summed_up = now
+
+    def _show_predicted(self, search: SearchRecord) -> None:
+        """Of the best trials and the baseline, what their predictions show."""
+        shown = {trial.id: trial for trial in (*search.top, search.baseline) if trial and trial.id in self._tasks}
+        now = int(time.time() * 1000)
+        for trial in shown.values():
+            told = [trial.best_epoch, bool(trial.test)]
+            if self._kept["predicted"].get(trial.id) != told:
+                events = predicted_events(self._store, search, trial, self._tasks[trial.id], now)
+                self._server.add_events(events)
+                self._kept["predicted"][trial.id] = told
 
     def _ping(self, tasks: Iterable[str]) -> None:
         if time.monotonic() - self._pinged < PING_SECONDS:

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from small_browsers import LOW_CONTRAST, NAMELESS, Opened, launched, opened_window
 from told_page import ToldSearch
 
 pytestmark = pytest.mark.real
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-LOW_CONTRAST = (Path(__file__).parent / "low_contrast.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        except sync_api.Error as error:
-            pytest.skip(f"Chromium does not start here: {str(error).splitlines()[0]}")
-        yield started
-        started.close()
+def browser() -> Iterator[Any]:
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -44,30 +29,20 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@dataclass
-class Opened:
-    """The page in a window, and what it said and asked for."""
-
-    page: sync_api.Page
-    said: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-    def trials(self) -> list[str]:
-        """Of the rows that are seen, from above."""
-        return self.page.locator("#trials tbody tr:visible").evaluate_all("rows => rows.map(row => row.dataset.trial)")
-
-
 @pytest.fixture
-def opened(browser: sync_api.Browser, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
     """By `indirect`, options of the window."""
-    context = browser.new_context(**getattr(request, "param", {}))
-    found = Opened(context.new_page())
-    found.page.on("console", lambda message: found.said.append(message.text))
-    found.page.on("pageerror", lambda error: found.said.append(str(error)))
-    found.page.on("request", lambda asked: found.asked.append(asked.url))
-    found.page.goto(report.as_uri())
-    yield found
-    context.close()
+    with opened_window(browser, **getattr(request, "param", {})) as found:
+        found.page.goto(report.as_uri())
+        yield found
+
+
+def trials(opened: Opened) -> list[str]:
+    """Of the rows that are seen, from above."""
+    found: list[str] = opened.page.locator("#trials tbody tr:visible").evaluate_all(
+        "rows => rows.map(row => row.dataset.trial)"
+    )
+    return found
 
 
 def test_it_says_nothing_and_asks_for_nothing(opened: Opened, report: Path) -> None:
@@ -97,10 +72,10 @@ def test_what_is_put_into_it_can_neither_run_nor_ask(opened: Opened) -> None:
 
 def test_the_table_is_sorted_by_keyboard(opened: Opened) -> None:
     page = opened.page
-    ranked = opened.trials()
+    ranked = trials(opened)
     assert ranked == ["t0002", "t0003", "t0001", "t0004", "t0005"]
     rate = page.locator("#trials thead th", has_text="lr").first
-    for keys, order, trials in (
+    for keys, order, wanted in (
         ("Enter", "ascending", ["t0005", "t0004", "t0003", "t0002", "t0001"]),
         ("Space", "descending", ["t0001", "t0002", "t0003", "t0004", "t0005"]),
         ("Enter", "none", ranked),
@@ -108,23 +83,23 @@ def test_the_table_is_sorted_by_keyboard(opened: Opened) -> None:
         rate.locator("button").focus()
         page.keyboard.press(keys)
         assert rate.get_attribute("aria-sort") == order
-        assert opened.trials() == trials
+        assert trials(opened) == wanted
     objective = page.locator("#trials thead th", has_text="vs baseline")
     objective.locator("button").press("Enter")
-    assert opened.trials() == ["t0004", "t0001", "t0003", "t0002", "t0005"]  # without a value: last
+    assert trials(opened) == ["t0004", "t0001", "t0003", "t0002", "t0005"]  # without a value: last
 
 
 def test_rows_are_found_by_words_and_by_status(opened: Opened) -> None:
     page = opened.page
     page.get_by_label("Find").fill("lite1 complete")
-    assert opened.trials() == ["t0001"]
+    assert trials(opened) == ["t0001"]
     assert page.locator("#shown").text_content() == "Rows shown: 1 of 5"
     page.get_by_label("Find").fill("")
     page.get_by_label("Status").select_option("pruned")
-    assert opened.trials() == ["t0004"]
+    assert trials(opened) == ["t0004"]
     page.get_by_label("Status").select_option("")
     page.get_by_label("Backbone").select_option("lite0")
-    assert opened.trials() == ["t0002", "t0004"]
+    assert trials(opened) == ["t0002", "t0004"]
 
 
 def test_a_trial_is_highlighted_in_all_of_the_page(opened: Opened) -> None:
@@ -170,9 +145,7 @@ def test_whatever_can_be_reached_by_keyboard_has_a_name(opened: Opened) -> None:
     page = opened.page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the leaderboard"
-    nameless = """all => all.filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
-        .map((one) => one.outerHTML.slice(0, 99))"""
-    assert page.locator("a, button, input, select, summary, [tabindex]").evaluate_all(nameless) == []
+    assert page.locator("a, button, input, select, summary, [tabindex]").evaluate_all(NAMELESS) == []
     scrolled = """all => all.filter((one) => one.scrollWidth > one.clientWidth + 1 && one.tabIndex < 0).length"""
     assert page.locator(".scroll, pre").evaluate_all(scrolled) == 0
 

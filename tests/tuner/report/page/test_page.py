@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from told_page import HOSTILE, Element, ToldSearch, by_id, parsed
+from parsed_html import HOSTILE, Element, by_id, parsed
+from told_page import ToldSearch
 
 from tuner.evidence.gathering import gather
+from tuner.evidence.suspected import SuspectedLabel, Suspicions, keep_suspicions
 from tuner.links import Links
 from tuner.report.leaderboard import rows
 from tuner.report.page import rendering
@@ -215,6 +217,29 @@ def test_the_data_are_counted_by_the_stored_split(page: Element) -> None:
     assert "train-03.png, val-03.png" in data.text
     assert ENGLISH["twins_across"] in data.text
     assert "30 x 30" in data.text
+
+
+def test_suspected_labels_are_shown_with_their_images(told: ToldSearch) -> None:
+    assert ENGLISH["not_suspected"] in by_id(parsed(told.html()), "data").text
+    keep_suspicions(told.store, Suspicions(("t0002",), 0, 20, ()))
+    assert "None was found on 20 images that t0002 were" in by_id(parsed(told.html()), "data").text
+    labels = [
+        SuspectedLabel("val-01.png", "cat", HOSTILE, 0.0123),
+        SuspectedLabel("val-02.png", "cat", None, 0.2),
+        SuspectedLabel("val-03.png", None, "no", 0.3),
+        *(SuspectedLabel(f"val-{number:02}.png", "no", "cat", 0.4) for number in range(4, 20)),
+    ]
+    keep_suspicions(told.store, Suspicions(("t0002", "t0003"), 0, 20, tuple(labels)))
+    data = by_id(parsed(told.html()), "data")
+    assert "Labels that t0002, t0003 doubt: 19, on 20 images" in data.text
+    (pictures,) = (part for part in data.all("ul") if part.attributes.get("class") == "pictures")
+    assert len(pictures.all("img")) == 12
+    told_of = [[part.text for part in caption.all("span")] for caption in pictures.all("figcaption")[:3]]
+    assert told_of == [
+        ["labelled cat 0.012", f"rather {HOSTILE}", "val-01.png"],
+        ["labelled cat 0.200", "rather without it", "val-02.png"],
+        ["not labelled no 0.300", "rather with it", "val-03.png"],
+    ]
 
 
 def test_every_text_is_used_and_there() -> None:

@@ -6,8 +6,8 @@ import shutil
 import uuid
 from pathlib import Path
 
+from parsed_html import by_id, parsed
 from small_searches import RunTuner
-from told_page import by_id, parsed
 
 from tuner.report.page.texts import ENGLISH
 from tuner.report.page.writing import write_page
@@ -26,6 +26,7 @@ def test_a_search_leaves_its_page(searched: Result) -> None:
     assert ENGLISH["no_conclusions"] not in page.text
     assert "32 x 32" in by_id(page, "data").text
     assert ENGLISH["no_twins"] in by_id(page, "data").text
+    assert ENGLISH["not_suspected"] not in by_id(page, "data").text
 
 
 def test_the_command_prints_the_same_page(searched: Result, run_tuner: RunTuner, tmp_path: Path) -> None:

@@ -205,8 +205,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
 def test_colours_can_be_told_from_their_ground(scheme: int) -> None:
-    css = (Path(rendering.__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
-    blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    blocks = re.findall(r":root \{(.*?)\}", rendering.theme(), re.DOTALL)
     assert len(blocks) == 3
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[scheme]))
     texts = [(text, ground) for text in ("ink", "faint") for ground in ("page", "card", "tied")]

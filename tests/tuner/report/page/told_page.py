@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from parsed_html import HOSTILE
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -16,8 +15,6 @@ from tuner.evidence.gathering import gather
 from tuner.report.page.writing import page_html
 from tuner.store import Store
 
-HOSTILE = '"><img src=x onerror=alert(1)></script><b>|`*&amp;'
-"""a label"""
 LABELS = ("cat", HOSTILE, "no")
 IMAGES = 20
 """of each split"""
@@ -134,59 +131,3 @@ class ToldSearch:
     def html(self, conclusions: str = "", top: int | None = None) -> str:
         record = self.store.record()
         return page_html(self.store, record, gather(self.store, record), conclusions, top)
-
-
-@dataclass
-class Element:
-    tag: str
-    attributes: dict[str, str]
-    text: str = ""
-    """of itself and all within it"""
-    within: list[Element] = field(default_factory=list)
-    """all of them, at any depth, in order"""
-
-    def all(self, tag: str) -> list[Element]:
-        return [element for element in self.within if element.tag == tag]
-
-
-class _Parser(HTMLParser):
-    _VOID = ("meta", "link", "img", "input", "br")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.root = Element("", {})
-        self.open = [self.root]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {name: value or "" for name, value in attrs})
-        for parent in self.open:
-            parent.within.append(element)
-        if tag not in self._VOID:
-            self.open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self._VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open[-1].tag == tag, f"</{tag}> ends <{self.open[-1].tag}>"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        for element in self.open:
-            element.text += data
-
-
-def parsed(html: str) -> Element:
-    """The page; fails where an element is not closed."""
-    parser = _Parser()
-    parser.feed(html)
-    parser.close()
-    assert len(parser.open) == 1, parser.open[-1].tag
-    return parser.root
-
-
-def by_id(page: Element, id: str) -> Element:
-    (found,) = [element for element in page.within if element.attributes.get("id") == id]
-    return found

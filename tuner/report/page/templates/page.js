@@ -28,7 +28,7 @@
   all("#trials thead th:not(.still)").forEach((head) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = head.textContent;
+    button.append(...head.childNodes);
     head.replaceChildren(button);
     head.setAttribute("aria-sort", "none");
     button.addEventListener("click", () => {
