@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from tuner.cli.app import EXIT_MISTAKE, app
-from tuner.cli.options import AsJson, print_table
+from tuner.cli.options import AsJson
+from tuner.cli.printing import print_table
 
 
 @app.command()

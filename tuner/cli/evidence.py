@@ -7,7 +7,7 @@ import typer
 
 from trainable.errors import UserError
 from tuner.cli.app import app
-from tuner.cli.options import DEFAULT_RESULTS, Name, Results
+from tuner.cli.options import DEFAULT_RESULTS, Lang, Name, Results
 
 
 @app.command()
@@ -17,12 +17,13 @@ def compare(
     force: Annotated[bool, typer.Option("--force", help="show also what cannot be ranked")] = False,
     results: Results = DEFAULT_RESULTS,
     format: Annotated[Literal["md", "json"], typer.Option()] = "md",
+    lang: Lang = None,
 ) -> None:
     """Put two searches, or trials of them, side by side: scores, configs, and what else differed."""
     from tuner.report import comparison
     from tuner.report.comparison_formats import FORMATS
 
-    print(FORMATS[format](comparison.compare(one, other, results, force)), end="")
+    print(FORMATS[format](comparison.compare(one, other, results, force, lang)), end="")
 
 
 @app.command()
@@ -39,7 +40,7 @@ def note(
     store = Store.open(name, results)
     add_note(store, text, trial)
     print(f"noted in {store.shown(store.notes_jsonl)}")
-    write_journal(store.results)
+    write_journal(store.results, store.record().language)
 
 
 @app.command()
@@ -50,6 +51,7 @@ def conclude(
     metric: Annotated[str | None, typer.Option(help="the table's column to explain; default: its first metric")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="a column that is no setting; may be repeated")] = None,
     results: Results = DEFAULT_RESULTS,
+    lang: Lang = None,
 ) -> None:
     """Say in words what a table of runs supports, and what it does not."""
     from tuner.conclusions.conclude import conclude_table, conclusions_of
@@ -57,12 +59,12 @@ def conclude(
     from tuner.store import Store
 
     if table.lower().endswith(".csv") or Path(table).is_file():
-        print(conclude_table(table, metric, ignore or ()), end="")
+        print(conclude_table(table, metric, ignore or (), lang or "en"), end="")
         return
     if metric is not None or ignore:
         raise UserError("--metric and --ignore read the columns of a CSV file; a search knows its objective and axes")
     from tuner.ray_backend.importance import stored_importances
 
     store = Store.open(table, results)
-    record = store.record()
+    record = store.record().told_in(lang)
     print(conclusions_of(record, gather(store, record), stored_importances(store, record)), end="")

@@ -8,7 +8,8 @@ import typer
 
 from trainable.errors import UserError
 from tuner.cli.app import EXIT_MISTAKE, app
-from tuner.cli.options import DEFAULT_RESULTS, AsJson, Results, print_table, reads_data
+from tuner.cli.options import DEFAULT_RESULTS, AsJson, Results, reads_data
+from tuner.cli.printing import print_table
 
 if TYPE_CHECKING:
     from tuner.evidence.suspected import Suspicions

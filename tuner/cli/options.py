@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from trainable.errors import UserError
 from trainable.task import TaskChoice
+from tuner.wording.language import Language
 
 Layout = Literal["auto", "folders", "split_folders", "class_column", "labels_column", "indicator_columns"]
 Space = Annotated[str, typer.Argument(help="a shipped space's name (see `tuner spaces`) or a YAML file")]
@@ -25,6 +27,10 @@ Address = Annotated[
 Notify = Annotated[
     list[str] | None,
     typer.Option(envvar="THAW_NOTIFY", metavar="URL|FILE", help="tell there how it ends; repeatable; see apprise"),
+]
+Lang = Annotated[
+    Language | None,
+    typer.Option("--lang", envvar="THAW_LANG", help="of tables, conclusions and pages; default: the search's own"),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="never download pretrained weights")]
 
@@ -84,8 +90,12 @@ def _overriding(
         list[str],
         typer.Option(metavar="FIELD=VALUE", help="another fixed value; repeatable", default_factory=list),
     ],
+    objective: Annotated[str | None, typer.Option(help="another metric to rank by, such as f2_macro")] = None,
 ) -> None:
     """The options of every command that overrides values of a space; their names are Overrides' fields."""
+
+
+READING, OVERRIDING = (tuple(introspection.signature(sharing).parameters) for sharing in (_reading, _overriding))
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
@@ -106,17 +116,30 @@ def _with_options(command: Callable[..., None], sharing: Callable[..., None], ta
         together = {name: given.pop(name) for name in shared.parameters}
         command(**given, **{taken_as: together})
 
-    kept = [parameter for name, parameter in own.parameters.items() if name != taken_as]
-    keyword_only = [
-        parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in (*kept, *shared.parameters.values())
-    ]
-    with_options.__signature__ = own.replace(parameters=keyword_only)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in keyword_only}
-    return with_options
+    kept = (parameter for name, parameter in own.parameters.items() if name != taken_as)
+    return signed(with_options, *kept, *shared.parameters.values())
 
 
-def print_table(headers: list[str], rows: list[list[str]]) -> None:
-    """Rows of texts under their headers."""
-    from tabulate import tabulate
+def signed(command: Callable[..., None], *parameters: introspection.Parameter) -> Callable[..., None]:
+    """The command, with these parameters for Typer to read, whatever it is written with."""
+    by_name = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in parameters]
+    command.__signature__ = introspection.Signature(by_name)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in by_name}
+    return command
 
-    print(tabulate(rows, headers, tablefmt="simple", disable_numparse=True))
+
+def added(option: str, number: str | None) -> int | None:
+    """What `+20` adds."""
+    if number is None:
+        return None
+    if not number.removeprefix("+").isdecimal() or not int(number):
+        raise UserError(f"{option} {number!r}: must be a number to add, such as +20")
+    return int(number)
+
+
+def numbers(option: str, text: str | None) -> list[float]:
+    """Numbers with commas between them."""
+    try:
+        return [float(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise UserError(f"{option} {text!r}: must be numbers with commas between them, such as 0.25,0.5,1") from None

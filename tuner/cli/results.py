@@ -1,56 +1,49 @@
 """What searches have found."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from trainable.errors import UserError
+from tuner.cli import on_head, on_server
 from tuner.cli.app import app
-from tuner.cli.options import DEFAULT_RESULTS, AsJson, Name, Results, print_table
-from tuner.cli.remote import runs_on_head
+from tuner.cli.elsewhere import runs_elsewhere
+from tuner.cli.options import DEFAULT_RESULTS, AsJson, Lang, Name, Results
+from tuner.cli.printing import print_facts, print_or_write, print_searches
 
 
 @app.command()
-@runs_on_head
+@runs_elsewhere(on_head=on_head.run, on_server=on_server.LEADERBOARD)
 def leaderboard(
     name: Name,
     results: Results = DEFAULT_RESULTS,
     format: Annotated[Literal["md", "csv", "json", "html"], typer.Option(help="html: the page of report.html")] = "md",
     top: Annotated[int | None, typer.Option(min=1, help="only the first rows (and the baseline's)")] = None,
+    lang: Lang = None,
     out: Annotated[Path | None, typer.Option(help="write to a new file instead of printing")] = None,
 ) -> None:
     """Print a search's leaderboard, finished or not."""
     from tuner.evidence.gathering import gather
     from tuner.report.leaderboard import to_csv, to_json, to_markdown
     from tuner.store import Store
+    from tuner.stored_conclusions import stored_conclusions
 
     store = Store.open(name, results)
-    record = store.record()
-    evidence = gather(store, record)
+    own = store.record()
+    evidence, record = gather(store, own), own.told_in(lang)
     if format == "md":
-        text = to_markdown(record, evidence, top, conclusions=store.conclusions())
+        text = to_markdown(record, evidence, top, conclusions=stored_conclusions(store, own, evidence, lang))
     elif format == "html":
         from tuner.report.page.writing import page_html
 
-        text = page_html(store, record, evidence, store.conclusions(), top)
+        text = page_html(store, record, evidence, stored_conclusions(store, own, evidence, lang), top)
     else:
         text = (to_csv if format == "csv" else to_json)(record, evidence, top)
-    if out is None:
-        print(text, end="")
-        return
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"--out {out}: exists, and nothing is overwritten; give another file") from None
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another file") from None
+    print_or_write(text, out)
 
 
 @app.command()
-@runs_on_head
+@runs_elsewhere(on_head=on_head.run, on_server=on_server.SHOW)
 def show(
     name: Name,
     trial: Annotated[str | None, typer.Argument(help="such as t0007; none: the search itself")] = None,
@@ -65,37 +58,14 @@ def show(
     store = Store.open(name, results)
     record = store.record()
     facts = search_facts(record) if trial is None else trial_facts(record, trial, gather(store, record))
-    if as_json:
-        print(json.dumps(facts, indent=1))
-    else:
-        from search_spaces.document import write_yaml
-
-        print(write_yaml(facts), end="")
+    print_facts(facts, as_json=as_json)
 
 
 @app.command()
-@runs_on_head
+@runs_elsewhere(on_head=on_head.run, on_server=on_server.LS)
 def ls(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
     """List the searches of a results folder."""
-    from tuner.report import table
     from tuner.report.shown import search_facts
     from tuner.store import list_searches
 
-    listed = [search_facts(store.record()) for store in list_searches(results)]
-    if as_json:
-        print(json.dumps(listed, indent=1))
-        return
-    if not listed:
-        print(f"no searches in {results}")
-        return
-    print_table(
-        ["search", "status", "trials", "objective", "best", "started"],
-        [
-            [
-                *(str(facts[key]) for key in ("name", "status", "finished", "objective")),
-                table.metric(facts["best_value"]),
-                str(facts["started"]),
-            ]
-            for facts in listed
-        ],
-    )
+    print_searches([search_facts(store.record()) for store in list_searches(results)], results, as_json=as_json)

@@ -10,7 +10,9 @@ import typer
 
 from trainable.disk import is_disk_full, told_of_disk
 from trainable.errors import UserError
+from tuner.cli import on_head, on_server
 from tuner.cli.app import EXIT_FAILED, app
+from tuner.cli.elsewhere import runs_elsewhere
 from tuner.cli.options import (
     DEFAULT_RESULTS,
     Address,
@@ -21,10 +23,12 @@ from tuner.cli.options import (
     Plugins,
     Results,
     Space,
+    added,
+    numbers,
     overrides_space,
     reads_data,
 )
-from tuner.cli.remote import logs_of_head, runs_on_head, starts_on_head
+from tuner.wording.language import Language
 
 if TYPE_CHECKING:
     from tuner.config import Grant
@@ -36,11 +40,16 @@ MoreHours = Annotated[float | None, typer.Option(help="wall-clock limit, counted
 DiskGib = Annotated[float | None, typer.Option(help="the most that the search's folder may take, in GiB")]
 MoreGpuHours = Annotated[float | None, typer.Option(help="limit of all trials' GPU time, counted from now on")]
 
+OtherTracking = Annotated[
+    str | None, typer.Option("--tracking", help="other trackers from now on, as in search; default: those that it had")
+]
+
 SHOWN_AT_THE_END = 4
 """rows that a search prints last; the rest is in its leaderboard.md"""
 
 
 @app.command()
+@runs_elsewhere(on_server=on_server.SEARCH)
 @overrides_space
 @reads_data
 def search(
@@ -75,6 +84,9 @@ def search(
     ] = None,
     hypothesis: Annotated[str, typer.Option(help="what is expected; default: the space's")] = "",
     notes: Annotated[str, typer.Option(help="a remark for the journal")] = "",
+    lang: Annotated[
+        Language, typer.Option(envvar="THAW_LANG", help="of tables, conclusions, journal and page; kept by resume")
+    ] = "en",
     workers: Annotated[int | None, typer.Option(help="trials at once; default: as CPUs and GPUs allow")] = None,
     cpus_per_trial: Annotated[float, typer.Option(help="a share is allowed")] = 1.0,
     gpus_per_trial: Annotated[float | None, typer.Option(help="a share is allowed; default: as it needs")] = None,
@@ -122,11 +134,12 @@ def search(
             "repeats": repeats,
             "resplit": resplit,
             "folds": folds,
-            "train_fractions": _numbers("--train-fractions", train_fractions),
+            "train_fractions": numbers("--train-fractions", train_fractions),
         },
         references=reference or (),
         hypothesis=hypothesis,
         notes=notes,
+        language=lang,
         resources={
             "workers": workers,
             "cpus_per_trial": cpus_per_trial,
@@ -145,7 +158,7 @@ def search(
 
 
 @app.command()
-@starts_on_head
+@runs_elsewhere(on_head=on_head.start, on_server=on_server.RESUME)
 def resume(
     name: Name,
     results: Results = DEFAULT_RESULTS,
@@ -156,6 +169,7 @@ def resume(
     gpu_hours: MoreGpuHours = None,
     address: Address = None,
     disk_gib: DiskGib = None,
+    tracking: OtherTracking = None,
     notify: Notify = None,
 ) -> None:
     """Go on with a search that was interrupted, killed or out of time."""
@@ -163,11 +177,11 @@ def resume(
     from tuner.store import Store
 
     limits = parse_options(Grant, hours=hours, gpu_hours=gpu_hours, disk_gib=disk_gib)
-    _go_on(Store.open(name, results), accept_changes, limits, notify, address)
+    _go_on(Store.open(name, results), accept_changes, limits, notify, tracking, address)
 
 
 @app.command()
-@starts_on_head
+@runs_elsewhere(on_head=on_head.start, on_server=on_server.EXTEND)
 def extend(
     name: Name,
     trials: Annotated[str | None, typer.Option(metavar="+N", help="more trials than it had")] = None,
@@ -183,6 +197,7 @@ def extend(
     hours: MoreHours = None,
     gpu_hours: MoreGpuHours = None,
     disk_gib: DiskGib = None,
+    tracking: OtherTracking = None,
     notify: Notify = None,
     address: Address = None,
 ) -> None:
@@ -197,17 +212,9 @@ def extend(
         raise UserError("nothing to add: give --trials +20, --space WIDER.yaml, or --epochs +10")
     if top and not epochs:
         raise UserError(f"--top {top}: says how many trials get more epochs; give --epochs as well")
-    extension = Extension(_added("--trials", trials), space, _added("--epochs", epochs), top)
+    extension = Extension(added("--trials", trials), space, added("--epochs", epochs), top)
     limits = parse_options(Grant, hours=hours, gpu_hours=gpu_hours, disk_gib=disk_gib)
-    _go_on(Store.open(name, results), accept_changes, limits, notify, address, extension)
-
-
-def _added(option: str, number: str | None) -> int | None:
-    if number is None:
-        return None
-    if not number.removeprefix("+").isdecimal() or not int(number):
-        raise UserError(f"{option} {number!r}: must be a number to add, such as +20")
-    return int(number)
+    _go_on(Store.open(name, results), accept_changes, limits, notify, tracking, address, extension)
 
 
 def _go_on(
@@ -215,6 +222,7 @@ def _go_on(
     accept_changes: bool,
     limits: "Grant",
     notify: list[str] | None,
+    tracking: str | None,
     address: str | None,
     extension: "Extension | None" = None,
 ) -> None:
@@ -233,6 +241,7 @@ def _go_on(
             extension=extension,
             limits=limits,
             notify=tuple(map(SecretStr, notify or ())),
+            tracking=tracking,
             address=address,
         )
 
@@ -240,7 +249,7 @@ def _go_on(
 
 
 @app.command()
-@runs_on_head
+@runs_elsewhere(on_head=on_head.run, on_server=on_server.STOP)
 def stop(
     name: Name,
     results: Results = DEFAULT_RESULTS,
@@ -256,7 +265,7 @@ def stop(
 
 
 @app.command()
-@logs_of_head
+@runs_elsewhere(on_head=on_head.logs, on_server=on_server.LOGS)
 def logs(
     name: Name,
     results: Results = DEFAULT_RESULTS,
@@ -311,11 +320,3 @@ def _watch(searched: "Store", run: Callable[["Progress"], "Store"]) -> None:
         print(f"warning: {line}", file=sys.stderr)
     if record.best is None:
         raise typer.Exit(EXIT_FAILED)
-
-
-def _numbers(option: str, text: str | None) -> list[float]:
-    """Numbers with commas between them."""
-    try:
-        return [float(part) for part in text.split(",")] if text else []
-    except ValueError:
-        raise UserError(f"{option} {text!r}: must be numbers with commas between them, such as 0.25,0.5,1") from None

@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from trainable.errors import UserError
+from tuner.cli import on_head
 from tuner.cli.app import app
+from tuner.cli.elsewhere import runs_elsewhere
 from tuner.cli.options import DEFAULT_RESULTS, Name, Results
-from tuner.cli.remote import runs_on_head
 
 
 @app.command()
-@runs_on_head
+@runs_elsewhere(on_head=on_head.run)
 def sync(
     name: Name,
     results: Results = DEFAULT_RESULTS,
@@ -24,12 +25,9 @@ def sync(
     from tuner.evidence.gathering import Gatherer
     from tuner.store import Store
     from tuner.tracking.syncing import sync_search
-    from tuner.tracking.trackers import parse_tracking, wanted_trackers
+    from tuner.tracking.trackers import given_tracking, wanted_trackers
 
-    try:
-        kinds = wanted_trackers(parse_tracking(tracking))
-    except ValueError as error:
-        raise UserError(f"--tracking {tracking!r}: {error}") from None
+    kinds = wanted_trackers(given_tracking(tracking))
     if not kinds:
         raise UserError(f"--tracking {tracking}: no tracker is configured; see docs/tracking.md")
     store = Store.open(name, results)

@@ -1,0 +1,91 @@
+"""The API does as it describes itself, whatever is sent: schemathesis makes up the requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from small_service import SmallService, small_service
+
+from tuner.service import proving
+from tuner.service.broadcasting import Broadcaster
+from tuner.service.database.connection import Database
+from tuner.service.inspections import Inspections
+from tuner.service.rates import Rate
+
+FEW, MANY = 4, 150
+"""of each kind, for each operation"""
+NOT_MEANT: list[Any] = [positive_data_acceptance]
+"""whether the names that are sent are known is not in a schema"""
+
+
+@pytest.fixture
+def fuzzed(service_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallService]:
+    """A service with a search that has told something, where a token is asked for and no command is run."""
+
+    async def nothing(*_: object) -> dict[str, Any]:
+        return {}
+
+    monkeypatch.setattr(proving, "plan", nothing)
+    monkeypatch.setattr(proving, "check", nothing)
+    monkeypatch.setattr("tuner.service.api.searches.require_space", nothing)
+    monkeypatch.setattr(Inspections, "begin", lambda *_: None)
+    monkeypatch.setattr(Broadcaster, "start", lambda *_: None)  # each request has an event loop of its own
+    with small_service(service_database, tmp_path, requests_per_minute=1e9) as service:
+        service.client.app.state.gate._refused = Rate(1e9, 1e9)  # type: ignore[attr-defined]
+        told = service.told("cats-quick")
+        told.trial("t0007", 0, 0.25, 0.5)
+        yield service
+
+
+def try_all(service: SmallService, examples: int) -> int:
+    """How many requests were made; fails at the first that is not answered as it should be."""
+    schema = schemathesis.openapi.from_asgi("/v1/openapi.json", service.client.app)
+    headers = service.token("ada", "admin")
+    asked = 0
+
+    def ask(case: schemathesis.Case) -> None:
+        nonlocal asked
+        asked += 1
+        if case.operation.path.endswith("/events"):
+            case.query = {**(case.query or {}), "follow": "false"}  # else it does not end
+        made_up = case.meta.components.get(ParameterLocation.HEADER) if case.meta else None
+        is_wrong = made_up is not None and made_up.mode.is_negative  # such as no token: then it is to stay so
+        case.call_and_validate(headers=None if is_wrong else headers, excluded_checks=NOT_MEANT)
+
+    for found in schema.get_all_operations():
+        for mode in schemathesis.GenerationMode:
+            try_some(found.ok().as_strategy(generation_mode=mode), examples, ask)
+    return asked
+
+
+def try_some(cases: Any, examples: int, ask: Callable[[schemathesis.Case], None]) -> None:
+    """The same ones in every run."""
+    slow_is_fine = list(hypothesis.HealthCheck)
+
+    @hypothesis.settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=slow_is_fine
+    )
+    @hypothesis.given(case=cases)
+    def try_one(case: schemathesis.Case) -> None:
+        ask(case)
+
+    with suppress(hypothesis.errors.Unsatisfiable):  # there is nothing to send wrongly
+        try_one()
+
+
+@pytest.mark.real
+def test_it_does_as_it_describes_itself(fuzzed: SmallService) -> None:
+    assert try_all(fuzzed, FEW) > 150
+
+
+@pytest.mark.long
+def test_it_does_so_for_long(fuzzed: SmallService) -> None:
+    assert try_all(fuzzed, MANY) > 5000

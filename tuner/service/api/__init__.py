@@ -1,0 +1,1 @@
+"""The service over HTTP, under /v1."""

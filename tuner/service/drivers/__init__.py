@@ -1,0 +1,1 @@
+"""What runs searches: the `tuner` command, in processes that outlive the server."""

@@ -1,0 +1,39 @@
+"""What went wrong, as a page that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from tuner.service.page.rendering import render
+from tuner.service.page.texts import ENGLISH
+from tuner.service.page.views.known import Viewer
+
+
+def problem_page(status: int, lines: Sequence[str] = (), viewer: Viewer | None = None) -> str:
+    """HTML.
+
+    Args:
+        status: of HTTP
+        lines: what is known of it; none: what can be said of any such problem
+        viewer: who sees it; None: nobody is known
+    """
+    kind = status if f"problem_{status}" in ENGLISH else 500 if status >= 500 else 404
+    usual = ENGLISH.get(f"problem_{kind}_about")
+    told = list(lines) or ([usual] if usual else [])
+    return render("problem.html", status=status, title=ENGLISH[f"problem_{kind}"], lines=told, viewer=viewer, here="")
+
+
+def problem_answer(request: Request, status: int, detail: str) -> Response | None:
+    """What a browser is answered instead of a problem in JSON; None: a program asks."""
+    path = request.url.path
+    if path.startswith(("/v1/", "/static/")) or "text/html" not in request.headers.get("Accept", ""):
+        return None
+    if status == 401 and request.headers.get("HX-Request") != "true":
+        wanted = path + (f"?{request.url.query}" if request.url.query else "") if request.method == "GET" else "/"
+        return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
+    lines = [detail] if 400 <= status < 500 and status not in (401, 405) else []
+    return HTMLResponse(problem_page(status, lines), status, {"Cache-Control": "no-store"})

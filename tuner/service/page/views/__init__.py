@@ -1,0 +1,1 @@
+"""What pages say, gathered: pure functions of records and of what the service knows."""
