@@ -41,7 +41,7 @@ def test_modules_and_clouds_exist(file: str) -> None:
     assert all(cloud in CLOUDS for module, cloud in modules if module == "tuner.cluster.notices")
 
 
-@pytest.mark.parametrize("file", [*RAY_UP, "deploy/Containerfile", "deploy/install.sh"])
+@pytest.mark.parametrize("file", [*RAY_UP, "deploy/Containerfile", "deploy/service/Containerfile", "deploy/install.sh"])
 def test_extras_that_are_installed_exist(file: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = (ROOT / file).read_text(encoding="utf-8")
