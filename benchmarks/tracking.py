@@ -22,9 +22,9 @@ from benchmarks.comparing import ROOT, as_text, facts, parser, publish, scratch_
 from tuner.store import Store
 from tuner.tracking.following import started_trackers
 
-sys.path.append(str(ROOT / "tests" / "tuner" / "tracking"))
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "tuner" / "tracking")]
 from fake_clearml import FakeClearML, environment, serving
-from shown_search import ToldSearch
+from told_search import ToldSearch
 
 PROVING_SECONDS = 8.0
 """that a search takes before its first event; the tracker starts meanwhile"""
