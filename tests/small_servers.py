@@ -165,8 +165,9 @@ class SmallServer:
 
     def driver(self, name: str) -> int:
         """The number of the process that works on a search."""
-        (found,) = [process for process in psutil.process_iter() if f" --name={name} " in f"{_line(process)} "] or [
-            process for process in psutil.process_iter() if _line(process).endswith(f" -- {name}")
+        ours = [process for process in psutil.process_iter() if self._is_ours(process)]  # others have servers too
+        (found,) = [process for process in ours if f" --name={name} " in f"{_line(process)} "] or [
+            process for process in ours if _line(process).endswith(f" -- {name}")
         ]
         return found.pid
 

@@ -22,16 +22,20 @@ from tuner.wording.language import Language
 DEFAULT_SPLIT = "70/15/15"
 
 
+_Short = Annotated[str, Field(max_length=1000)]
+"""processes are told it on their command lines"""
+
+
 class DataReading(Strict):
     """How labelled images are read and split."""
 
     task: TaskChoice = "auto"
     """as the space says, or else as the data look"""
     layout: Layout = "auto"
-    image_column: str | None = None
-    label_column: str | None = None
-    labels_separator: str | None = None
-    split: str | None = None
+    image_column: _Short | None = None
+    label_column: _Short | None = None
+    labels_separator: _Short | None = None
+    split: _Short | None = None
     """percent of train/val/test, or of train/val; a split that the data give wins; None: the space's, or 70/15/15"""
     drop_rare_labels: Annotated[int, Field(ge=1)] | None = None
     """labels with fewer positives are left out"""

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
-from trainable.errors import UserError
 from tuner.config import Resources
 from tuner.interruption import limit_trials
 from tuner.service.database.rows import BUSY, IdempotencyKeyRow, SearchRow, UserRow
@@ -86,7 +85,7 @@ class Engine:
                 self._drivers.see_to(row, cluster, now, stop=stop)
             else:
                 see_to_resting(self._ledger, row, now)
-        except (OSError, UserError):  # a store or a disk that does not answer now: the next step tries again
+        except Exception:  # a store that does not answer now, or a mistake of ours: other searches go on all the same
             _log.exception("search %s", row.name)
 
     def _begin(self, rows: Sequence[SearchRow], cluster: Cluster | None, now: datetime) -> dict[str, str]:
@@ -101,7 +100,7 @@ class Engine:
         for id in begun:
             try:
                 self._drivers.begin(ready[id], cluster, now)
-            except OSError as error:
+            except Exception as error:  # likewise
                 _log.exception("search %s", ready[id].name)
                 reasons[id] = f"it could not be begun: {error}"
         return reasons
@@ -117,7 +116,7 @@ class Engine:
             if row.state == "running":
                 try:
                     limit_trials(self._ledger.store(row), shares[row.id] if len(running) > 1 else None)
-                except OSError:
+                except Exception:  # likewise
                     _log.exception("search %s", row.name)
 
     def _limits_of_users(self, rows: Sequence[SearchRow]) -> dict[str, Limit]:
@@ -141,7 +140,7 @@ class Engine:
             take_in_found(self._ledger, now)
             for row in rows:
                 look_for_outsider(self._ledger, row, now)
-        except (OSError, UserError):
+        except Exception:  # likewise
             _log.exception("results %s", self._ledger.settings.results)
         with self._ledger.database.session() as session:
             session.execute(delete(IdempotencyKeyRow).where(IdempotencyKeyRow.created_at < now - KEYS_KEPT))

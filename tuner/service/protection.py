@@ -53,6 +53,19 @@ class SafeHeaders:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+class TextAddresses:
+    """Refuses addresses with null characters, which no name has and PostgreSQL does not take."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await problem_response(422, "the address has a null character: leave it out")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 class BoundedBodies:
     """Refuses bodies that are larger than the service takes, by what they say and by what comes."""
 

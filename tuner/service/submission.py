@@ -25,6 +25,24 @@ Given = Annotated[str, Field(max_length=200)]
 """an override, as a command's option has it"""
 
 
+class Sent(Strict):
+    """What comes over the network. No text in it has null characters: no process and no PostgreSQL takes them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: object) -> object:
+        left = [given]
+        while left:  # no recursion: what is sent may be nested deeply
+            one = left.pop()
+            if isinstance(one, str) and "\0" in one:
+                raise ValueError("null characters are no text: leave them out")
+            if isinstance(one, Mapping):
+                left += [*one.keys(), *one.values()]
+            elif isinstance(one, list | tuple):
+                left += one
+        return given
+
+
 class SubmittedBudget(Grant):
     """When a search ends; whatever comes first."""
 
@@ -42,7 +60,7 @@ class SubmittedOverrides(Strict):
     """`FIELD=VALUE` for any field that is not searched"""
 
 
-class Submission(Strict):
+class Submission(Sent):
     """A search to be run. It names no path: a space by its name or by its text, data that are registered."""
 
     name: Name | None = None
@@ -97,7 +115,7 @@ class GoOn(Grant):
     """go on though space, data or code have changed, and record how"""
 
 
-class Extend(Grant):
+class Extend(Sent, Grant):
     """What is added to a search: new trials, also of a wider space, or more epochs for its best ones."""
 
     verb: Literal["extend"] = "extend"

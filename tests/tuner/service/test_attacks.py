@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from tuner.config import DataReading
 from tuner.service.accounts import create_token, list_tokens, revoke_token
+from tuner.service.api.answers import to_cursor
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import UserRow
 from tuner.service.page.sessions import COOKIE
@@ -256,6 +257,10 @@ def test_bodies_are_bounded_by_what_comes(service: SmallService) -> None:
         b'{"space": "quick", "data": "cats", "name": "\\ud800"}',
         b'{"space": "quick", "data": "cats", "\\ud800": 1}',
         b'{"space": "quick", "data": "cats\\u0000"}',
+        b'{"space": "quick", "data": "cats", "hypothesis": "a\\u0000b"}',
+        b'{"space": "quick", "data": "cats", "references": ["a", "\\u0000"]}',
+        b'{"space": "quick", "data": "cats", "reading": {"label_column": "a\\u0000"}}',
+        b'{"space": "quick", "data": "cats", "reading": {"label_column": "' + b"a" * 200_000 + b'"}}',
         b'{"space": "quick", "data": "cats", "budget": {"hours": -1}}',
         b'{"space": "quick", "data": "cats", "name": "a\\nb"}',
         b'{"space": "quick", "data": "cats", "name": ".."}',
@@ -267,6 +272,21 @@ def test_bodies_that_are_no_submission_are_refused(service: SmallService, body: 
     answer = service.client.post("/v1/searches", content=body, headers={"Content-Type": "application/json"})
     assert refusal(answer)[0] == 422
     assert service.client.get("/v1/searches").json()["items"] == []
+
+
+def test_null_characters_come_in_by_no_other_way_either(service: SmallService) -> None:
+    service.submit("first")
+    service.be("first", "stopped")
+    data = {"name": "birds", "path": "birds", "reading": {"image_column": "a\0"}}
+    assert refusal(service.client.post("/v1/data", json=data))[0] == 422
+    extended = service.client.post("/v1/searches/first/extend", json={"space_yaml": "a: \0"})
+    assert refusal(extended)[0] == 422
+    assert refusal(service.client.get("/v1/searches?owner=%00"))[0] == 422
+    cursor = to_cursor(NOON, "\0")
+    assert refusal(service.client.get("/v1/searches", params={"cursor": cursor}))[0] == 422
+    page = service.client.post("/searches", data={**SEARCH, "notes": "a\0b"}, headers={"Accept": "text/html"})
+    assert page.status_code == 422
+    assert [one["name"] for one in service.client.get("/v1/searches").json()["items"]] == ["first"]
 
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -292,6 +312,23 @@ def test_spaces_that_are_bombs_are_refused(service: SmallService, text: str) -> 
     body = json.dumps({"space_yaml": text, "data": "cats"})
     answer = service.client.post("/v1/searches", content=body, headers={"Content-Type": "application/json"})
     assert refusal(answer)[0] == 422
+    assert service.client.get("/v1/searches").json()["items"] == []
+
+
+def test_no_file_of_the_server_is_read_as_a_space(service: SmallService, tmp_path: Path) -> None:
+    file = tmp_path / "passwords.yaml"
+    file.write_text("hunter2: 1\n")
+    for space in (str(file), f"../{file.name}", "/etc/passwd"):
+        given = {**SEARCH, "space": space}
+        for verb in ("searches", "plan", "check"):
+            assert refusal(service.client.post(f"/v1/{verb}", json=given)) == (
+                422,
+                f"space: there is no shipped space {space!r}",
+            )
+        for path in ("/searches", "/searches/new/plan"):
+            answer = service.client.post(path, data=given, headers={"Accept": "text/html"})
+            assert "there is no shipped space" in answer.text
+            assert "hunter2" not in answer.text
     assert service.client.get("/v1/searches").json()["items"] == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlalchemy import select
 from tuner.service import searches
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import SearchRow, UserRow
+from tuner.service.drivers.launcher import Handle
 from tuner.service.engine import LEAVING, Engine
 from tuner.service.ids import new_id
 from tuner.service.ledger import Ledger
@@ -429,6 +430,25 @@ def test_limits_of_users_and_of_the_server(service_database: Database, tmp_path:
         "e1": "its user may run nothing any more",
         "a3": "as many searches run as may at once",
     }
+
+
+@pytest.mark.parametrize("mistake", [ValueError("embedded null byte"), OSError("Argument list too long")])
+def test_one_that_cannot_be_begun_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, mistake: Exception
+) -> None:
+    begin = bench.drivers.start
+
+    def start(key: str, arguments: Sequence[str], output: Path) -> Handle:
+        if key == broken:
+            raise mistake
+        return begin(key, arguments, output)
+
+    monkeypatch.setattr(bench.drivers, "start", start)
+    broken = bench.submit("broken")
+    bench.running("other")
+    bench.step(seconds=60, times=8)
+    assert bench.told("broken")[0] == "failed"
+    assert bench.told("other")[0] == "running"
 
 
 def test_gpu_hours_that_are_used_up_end_what_runs(bench: Bench) -> None:

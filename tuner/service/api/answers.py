@@ -312,6 +312,8 @@ def from_cursor(cursor: str, *kinds: type) -> Sequence[Any]:
         found = [datetime.fromisoformat(one) if kind is datetime else one for kind, one in zip(kinds, key, strict=True)]
         if not all(type(one) is kind for kind, one in zip(kinds, found, strict=True)):
             raise ValueError("not a key")
+        if any("\0" in one for one in found if isinstance(one, str)):
+            raise ValueError("no text")
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise UserError("cursor: is none that this server gave; leave it out to begin anew") from None
     return found

@@ -19,7 +19,7 @@ from tuner.service.page.problems import problem_answer
 from tuner.service.page.routes import pages_router
 from tuner.service.page.sessions import Sessions
 from tuner.service.problems import add_problems, schemas
-from tuner.service.protection import HEADERS, BoundedBodies, SafeHeaders
+from tuner.service.protection import HEADERS, BoundedBodies, SafeHeaders, TextAddresses
 from tuner.service.security import Gate, Reader
 from tuner.service.services import Services
 
@@ -73,6 +73,7 @@ def make_app(services: Services) -> FastAPI:
     add_problems(app, problem_answer, HEADERS)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_middleware(BoundedBodies, is_upload=_is_upload)
+    app.add_middleware(TextAddresses)
     app.add_middleware(SafeHeaders)
     app.add_middleware(MeasuredRequests, metrics=app.state.metrics)
     return app

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Body, Path, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from trainable.strict import Strict
 from tuner.config import DataReading
 from tuner.service import data_sets
 from tuner.service.accounts import Caller
@@ -21,7 +20,7 @@ from tuner.service.pictures import thumbnail
 from tuner.service.problems import refusals
 from tuner.service.security import Reader, Submitter
 from tuner.service.services import Services
-from tuner.service.submission import NAME, Name
+from tuner.service.submission import NAME, Name, Sent
 
 router = APIRouter(prefix="/data", tags=["data"])
 
@@ -29,7 +28,7 @@ DataName = Annotated[str, Path(pattern=f"^{NAME}$", description="a data set's na
 _SHOWN_SECONDS = 3600
 
 
-class Registration(Strict):
+class Registration(Sent):
     """Data that are to be searched on."""
 
     name: Name

@@ -21,13 +21,14 @@ from tuner.service.api.common import (
     now,
     row_of,
 )
-from tuner.service.database.rows import SearchRow, State, UserRow
+from tuner.service.database.rows import SearchRow, State
 from tuner.service.problems import refusals
-from tuner.service.proving import overrides_of, require_overrides, require_space
+from tuner.service.proving import require_space
 from tuner.service.searches import Listing
 from tuner.service.security import Reader, Submitter
 from tuner.service.services import Services
 from tuner.service.submission import Extend, GoOn, Submission
+from tuner.service.submitting import submit_proved
 
 router = APIRouter(prefix="/searches", tags=["searches"])
 
@@ -67,20 +68,9 @@ async def submit_search(
     key: _Key = None,
 ) -> SearchAnswer:
     """Put a search into the queue. Given the same `Idempotency-Key` again, it answers with the same search."""
-    if submission.space_yaml is not None:
-        await require_space(commands, submission.space_yaml, overrides_of(submission))
-    name = await run_in_threadpool(_submit, services, caller, submission, key)
+    name = await submit_proved(services, commands, caller, submission, key)
     response.headers["Location"] = f"/v1/searches/{name}"
     return await run_in_threadpool(answer_of, services, name)
-
-
-def _submit(services: Services, caller: Caller, submission: Submission, key: str | None) -> str:
-    with services.database.session() as session:
-        user = session.get_one(UserRow, caller.user_id)
-        row, is_new = searches.submit(session, submission, user, services.settings.results, now(), key)
-        if is_new:
-            require_overrides(submission)  # whose mistakes take the row back
-        return row.name
 
 
 @router.get("", responses=refusals(401, 403, 422, 429))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -12,12 +11,10 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from search_spaces.overrides import override
-from search_spaces.space import load_space
 from trainable.errors import UserError
 from tuner.service import proving
 from tuner.service.accounts import Caller
-from tuner.service.database.rows import DataSetRow, UserRow
+from tuner.service.database.rows import DataSetRow
 from tuner.service.errors import ConflictError, TooManyError
 from tuner.service.page.routes.asking import Asked, Submitting, Typed, go_to, page
 from tuner.service.page.views.planned import Planned, planned
@@ -32,9 +29,10 @@ from tuner.service.page.views.starting import (
     submission_of,
     told_space,
 )
-from tuner.service.searches import require_known, submit
+from tuner.service.searches import require_known
 from tuner.service.services import Services
 from tuner.service.submission import Submission
+from tuner.service.submitting import submit_proved
 
 ROUTER = APIRouter()
 _FIRST_SPACE = "quick"
@@ -91,11 +89,7 @@ async def start(request: Request, services: Asked, caller: Submitting, typed: Ty
     form = form_of(typed)
     try:
         submission = Submission.model_validate(submission_of(form))
-        if submission.space_yaml is not None:
-            await proving.require_space(
-                request.app.state.commands, submission.space_yaml, proving.overrides_of(submission)
-            )
-        name = await run_in_threadpool(_submit, services, caller, submission)
+        name = await submit_proved(services, request.app.state.commands, caller, submission)
     except ValidationError as error:
         form = replace(form, mistakes=mistakes_of(error))
     except UserError as error:
@@ -124,12 +118,3 @@ def _page(services: Services, form: Form) -> NewPage:
 def _data(services: Services, submission: Submission) -> DataSetRow:
     with services.database.reading() as session:
         return require_known(session, submission)
-
-
-def _submit(services: Services, caller: Caller, submission: Submission) -> str:
-    if submission.space is not None:
-        override(load_space(submission.space), proving.overrides_of(submission))  # raises at once what it would later
-    with services.database.session() as session:
-        user = session.get_one(UserRow, caller.user_id)
-        row, _ = submit(session, submission, user, services.settings.results, datetime.now(UTC))
-        return row.name
