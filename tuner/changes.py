@@ -14,6 +14,8 @@ from tuner.store import Store
 from tuner.tolerant import mapping, text
 
 SHOWN_IMAGES = 3
+IS_NOT_WHAT_IT_WAS = "is not what it was when it was left"
+"""in what is said of a search whose changes nobody has accepted"""
 
 
 def changes_since(stored: Mapping[str, Any], store: Store, proved: ProvedSearch) -> Iterator[str]:

@@ -14,7 +14,7 @@ from search_spaces.space import read_space
 from trainable.config import parse_config
 from trainable.errors import UserError
 from trainable.plugins import loaded_plugins
-from tuner.changes import changes_since, differences
+from tuner.changes import IS_NOT_WHAT_IT_WAS, changes_since, differences
 from tuner.children import choose_parents
 from tuner.config import AS_BEFORE, Grant, SearchConfig
 from tuner.extension import Extension, with_more_trials
@@ -104,8 +104,7 @@ def prove_again(
         )
     if changes and not accept_changes:
         raise UserError(
-            f"search {store.name!r} is not what it was when it was left; undo that, or go on with --accept-changes, "
-            "which records it:",
+            f"search {store.name!r} {IS_NOT_WHAT_IT_WAS}; undo that, or go on with --accept-changes, which records it:",
             *changes,
         )
     # what is added takes time of its own, by default as much as the search was given

@@ -44,6 +44,9 @@ def serve(
     cpus: Annotated[float | None, typer.Option(help="of the server's own Ray; default: all")] = None,
     gpus: Annotated[float | None, typer.Option(help="likewise")] = None,
     max_running: Annotated[int, typer.Option(help="searches at once")] = 4,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="go on though code, libraries or data have changed, and record how")
+    ] = False,
     keep_days: Annotated[float, typer.Option(help="how long a deleted search can be restored")] = 7.0,
 ) -> None:
     """Serve searches over HTTP and on a page, one queue for all who submit. Ctrl-C stops everything in order."""
@@ -64,6 +67,7 @@ def serve(
         cpus=cpus,
         gpus=gpus,
         max_running=max_running,
+        accept_changes=accept_changes,
         keep_days=keep_days,
     )
     require_service()

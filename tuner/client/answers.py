@@ -55,6 +55,8 @@ class Search(Answer):
     submitted_at: datetime | None = None
     state_since: datetime | None = None
     exit_code: int | None = None
+    has_changed: bool = False
+    """it is not what it was when it was left, as `reason` tells: it goes on by `resume` with `accept_changes`"""
     progress: Progress | None = None
     facts: dict[str, Any] | None = None
     """as `tuner show NAME --json` has them; None: it has not begun"""

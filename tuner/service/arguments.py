@@ -46,6 +46,7 @@ def command_of(
     """
     where = [f"--results={settings.results}"] + ([f"--address={address}"] if address else [])
     wish = read_wish(row.wish) if row.has_wish and row.wish is not None else GoOn()
+    wish = wish.model_copy(update={"accept_changes": wish.accept_changes or settings.accept_changes})
     if not has_begun:
         submission = Submission.model_validate(row.submission) if row.submission else None
         if submission is None:

@@ -60,7 +60,7 @@ class Drivers:
         output = settings.drivers / f"{row.id}.log"
         driver: dict[str, Any] = {"since": told_since(store, 0).latest, "wish": command.wish, "cluster": cluster.id}
         driver["output_begin"] = output.stat().st_size if output.exists() else 0
-        starting = {"state": "starting", "reason": "", "driver": driver, "exit_code": None}
+        starting = {"state": "starting", "reason": "", "driver": driver, "exit_code": None, "refused_wish": None}
         if self.ledger.write(row, now, **starting, attempts=row.attempts + 1):
             handle = self.launcher.start(row.id, command.arguments, output)
             self.ledger.write(row, now, driver={**driver, **handle})
@@ -127,6 +127,8 @@ class Drivers:
         wish = max(row.wish_begun, integer(driver.get("wish")) or 0) if is_begun else row.wish_begun
         reason = row.reason if gone.was_asked and row.reason and ending.state == "queued" else ending.reason
         columns = {"attempts": ending.attempts, "wish_begun": wish, "driver": None, "exit_code": exit_code}
+        if ending.has_changed:
+            columns["refused_wish"] = integer(driver.get("wish")) or 0
         self.ledger.write(row, now, state=ending.state, reason=reason, **columns)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tuner.changes import IS_NOT_WHAT_IT_WAS
 from tuner.service.database.rows import Desired, State
 from tuner.service.told import Told
 
 MOST_ATTEMPTS = 3
 """to begin or go on, one after another, that bring no trial to its end"""
+CHANGED = "it is not what it was when it was left; resume it with accept_changes, which records that"
 BEING_RUN = "is being run by"
 """in what a driver says that finds another one at work"""
 
@@ -40,6 +42,8 @@ class Ending:
     reason: str = ""
     attempts: int = 0
     """that count from now on"""
+    has_changed: bool = False
+    """whether it goes on only when its changes are accepted, or undone"""
 
 
 def ending_of(gone: Gone) -> Ending:
@@ -56,6 +60,9 @@ def ending_of(gone: Gone) -> Ending:
         return Ending("failed", told.reason)
     if told.status == "stopped":
         return Ending("stopped", told.reason)
+    if not told.began and IS_NOT_WHAT_IT_WAS in gone.mistake:
+        changes = gone.mistake.partition(":; ")[2] or gone.mistake
+        return Ending("stopped", f"{CHANGED}: {changes}", has_changed=True)
     if not told.began and gone.mistake:
         if BEING_RUN in gone.mistake:
             return Ending("queued", gone.mistake, attempts=max(0, attempts - 1))

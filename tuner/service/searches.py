@@ -19,7 +19,7 @@ from trainable.errors import UserError, nearest
 from tuner.service.database.rows import BUSY, DataSetRow, IdempotencyKeyRow, SearchRow, State, UserRow
 from tuner.service.errors import ConflictError, NotFoundError
 from tuner.service.ids import new_id
-from tuner.service.submission import Extend, GoOn, Submission, Wish
+from tuner.service.submission import Extend, GoOn, Submission, Wish, read_wish
 from tuner.storage.place import Place
 from tuner.store import Store
 
@@ -107,6 +107,8 @@ def request_stop(row: SearchRow, now: datetime) -> None:
 def resume(row: SearchRow, wish: GoOn, now: datetime) -> None:
     """Have a search go on that has stopped, or is about to.
 
+    One that was refused an extension since it is not what it was is extended once its changes are accepted.
+
     Raises:
         ConflictError: it runs, waits, or has come to its end.
     """
@@ -115,7 +117,10 @@ def resume(row: SearchRow, wish: GoOn, now: datetime) -> None:
         raise ConflictError(f"search {row.name!r} is complete: there is nothing to resume; extend it")
     if row.has_wish or (row.state in ("queued", "starting", "running") and row.desired == "run"):
         raise ConflictError(f"search {row.name!r} is {row.state}: there is nothing to resume")
-    _wish(row, wish, now)
+    if wish.accept_changes and row.wish is not None and row.refused_wish == row.wish_number:
+        _wish(row, read_wish(row.wish).model_copy(update=wish.model_dump(exclude_unset=True, exclude={"verb"})), now)
+    else:
+        _wish(row, wish, now)
 
 
 def extend(row: SearchRow, wish: Extend, now: datetime) -> None:

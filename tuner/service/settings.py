@@ -35,6 +35,8 @@ class ServiceSettings(Strict):
     """likewise"""
     max_running: Annotated[int, Field(ge=1)] = 4
     """searches at once, whoever has submitted them"""
+    accept_changes: bool = False
+    """go on with searches though this program, libraries or data have changed, and record how"""
     keep_days: Annotated[float, Field(ge=0)] = 7.0
     """how long a deleted search can be restored"""
     upload_gib: Annotated[float, Field(gt=0)] = 4.0

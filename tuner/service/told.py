@@ -10,7 +10,7 @@ from tuner.storage.place import is_url
 from tuner.store import Event, Store
 from tuner.tolerant import integer, text
 
-_TAIL_BYTES = 4096
+_TAIL_BYTES = 16384
 _ERROR = "error: "
 """how a command's mistakes begin"""
 

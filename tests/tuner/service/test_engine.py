@@ -13,6 +13,7 @@ from fake_drivers import FakeDrivers, FakeRay
 from service_rows import NOON
 from sqlalchemy import select
 
+from tuner.changes import IS_NOT_WHAT_IT_WAS
 from tuner.service import searches
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import SearchRow, UserRow
@@ -449,6 +450,28 @@ def test_one_that_cannot_be_begun_holds_up_no_other(
     bench.step(seconds=60, times=8)
     assert bench.told("broken")[0] == "failed"
     assert bench.told("other")[0] == "running"
+
+
+def test_an_extension_that_was_refused_is_begun_once_changes_are_accepted(bench: Bench) -> None:
+    id = bench.running("mine")
+    bench.drivers.end(id, "complete")
+    bench.step()
+    bench.change("mine", searches.extend, Extend(trials=20))
+    bench.step(times=2)
+    bench.drivers.die(id, 2, f"error: search 'mine' {IS_NOT_WHAT_IT_WAS}; undo that:\nerror: code: a -> b\n")
+    bench.step(times=3)
+    row = bench.row("mine")
+    assert (row.state, row.has_changed, row.has_wish) == ("stopped", True, False)
+    assert row.reason.endswith(": code: a -> b")
+    bench.change("mine", searches.resume, GoOn(accept_changes=True, hours=2))
+    assert not bench.row("mine").has_changed
+    bench.step(times=2)
+    assert bench.verbs(id) == ["search", "extend", "extend"]
+    assert {"--accept-changes", "--trials=+20", "--hours=2.0"} <= set(bench.drivers.started[-1][1])
+    bench.drivers.begin(id)
+    bench.step()
+    assert bench.told("mine") == ("running", "")
+    assert not bench.row("mine").has_changed
 
 
 def test_gpu_hours_that_are_used_up_end_what_runs(bench: Bench) -> None:

@@ -70,6 +70,7 @@ class SearchAnswer(Answer):
                     "state_since": "2026-11-23T09:00:04Z",
                     "attempts": 1,
                     "exit_code": None,
+                    "has_changed": False,
                     "progress": None,
                     "facts": None,
                 }
@@ -93,6 +94,8 @@ class SearchAnswer(Answer):
     state_since: datetime
     attempts: int
     exit_code: int | None
+    has_changed: bool
+    """it is not what it was when it was left, as `reason` tells: it goes on by `resume` with `accept_changes`"""
     progress: ProgressAnswer | None
     """null: it has not begun"""
     facts: dict[str, Any] | None
@@ -116,6 +119,7 @@ class SearchAnswer(Answer):
             state_since=row.state_since,
             attempts=row.attempts,
             exit_code=None if state == "queued" else row.exit_code,
+            has_changed=row.has_changed,
             progress=ProgressAnswer.model_validate(summary.progress) if summary else None,
             facts=summary.facts if summary else None,
         )

@@ -124,6 +124,9 @@ class SearchRow(Row):
     """times that it was begun since something was wanted of it last"""
     wish_begun: Mapped[int] = mapped_column(default=0)
     """the number of the latest wish that the search's log has"""
+    refused_wish: Mapped[int | None]
+    """the number of the wish that was refused since the search is not what it was, 0 where it was to go on as before;
+    null: it is what it was, as far as is known"""
     exit_code: Mapped[int | None]
     deleted_at: Mapped[datetime | None]
 
@@ -133,6 +136,11 @@ class SearchRow(Row):
     def has_wish(self) -> bool:
         """Whether a wish is not begun yet."""
         return self.wish is not None and self.wish_number > self.wish_begun
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether it goes on only when its changes are accepted, or undone."""
+        return self.refused_wish is not None and not self.has_wish
 
 
 class DataSetRow(Row):

@@ -58,6 +58,7 @@ def _known(services: Services, row: SearchRow, places: Mapping[str, int]) -> Kno
         place=places.get(row.name),
         space=text(submission.get("space")) or ("" if not submission else "space"),
         data=text(submission.get("data")),
+        has_changed=row.has_changed,
     )
     summary = services.readings.summary(row.name)
     if summary is None:

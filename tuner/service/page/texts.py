@@ -58,6 +58,8 @@ ENGLISH: Mapping[str, str] = {
     "stop_queued_about": "It leaves the queue; resume puts it back.",
     "resume": "Resume",
     "resume_about": "It goes on where it was stopped.",
+    "accept": "Accept changes and resume",
+    "accept_about": "It goes on with what is there now; its log and its leaderboard tell what has changed.",
     "extend": "Extend",
     "extend_about": "It goes on with new trials, or trains its best ones further: give one of the two.",
     "extend_trials": "More trials",

@@ -115,7 +115,6 @@ def test_an_upload_that_is_too_large_leaves_nothing(service: SmallService, monke
         "link",
         "link/a.png",
         "none",
-        "\0",
         "~",
         "~root",
         "//etc",

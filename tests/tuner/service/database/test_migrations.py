@@ -87,6 +87,7 @@ def test_rows_of_every_earlier_version_are_kept(database_url: str, revision: str
             assert session.execute(sqlalchemy.text(f"SELECT count(*) FROM {table}")).scalar() == 1
         row = session.scalars(sqlalchemy.select(SearchRow)).one()
     assert (row.name, row.priority, row.state, row.submission) == ("first", 3, "queued", {"space": "quick"})
+    assert not row.has_changed
     assert row.owner is not None
     assert row.owner.name == "ada"
     opened.close()

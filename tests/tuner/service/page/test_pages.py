@@ -175,6 +175,20 @@ def test_what_is_wanted_of_a_search_is_asked_by_forms(service: SmallService) -> 
     assert "one kind at a time" in refused.text
 
 
+def test_a_search_that_has_changed_offers_to_accept_that(service: SmallService) -> None:
+    service.submit("mine")
+    with service.services.database.session() as session:
+        changed = session.scalars(select(SearchRow)).one()
+        changed.state, changed.refused_wish, changed.wish_begun = "stopped", 0, changed.wish_number
+        changed.desired, changed.reason = "run", "code: a -> b"
+    shown = service.client.get("/searches/mine", headers={"Accept": "text/html"}).text
+    assert 'id="accept-button"' in shown
+    assert 'id="resume-button"' not in shown
+    assert service.client.get("/v1/searches/mine").json()["has_changed"]
+    assert post(service, "/searches/mine/accept").status_code == 303
+    assert (row_of(service, "mine").wish or {})["accept_changes"]
+
+
 def test_another_website_cannot_have_a_visitor_stop_a_search(service: SmallService) -> None:
     service.submit("mine")
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):

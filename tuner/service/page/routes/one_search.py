@@ -128,6 +128,12 @@ def resume(name: str, services: Asked, caller: Submitting) -> Response:
     return _change(services, name, caller, lambda row, now: searches.resume(row, GoOn(), now))
 
 
+@ROUTER.post("/searches/{name}/accept")
+def accept(name: str, services: Asked, caller: Submitting) -> Response:
+    """Have it go on though it is not what it was."""
+    return _change(services, name, caller, lambda row, now: searches.resume(row, GoOn(accept_changes=True), now))
+
+
 @ROUTER.post("/searches/{name}/extend")
 def extend(name: str, services: Asked, caller: Submitting, typed: Typed) -> Response:
     """Have it go on with more."""

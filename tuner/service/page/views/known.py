@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from tuner.service.database.rows import State
 from tuner.service.reading import Progress
 
-Verb = Literal["stop", "resume", "extend", "delete", "restore"]
+Verb = Literal["stop", "resume", "accept", "extend", "delete", "restore"]
 
 STATES: tuple[State, ...] = ("queued", "starting", "running", "stopping", "stopped", "complete", "failed", "deleted")
 _VERBS: Mapping[State, tuple[Verb, ...]] = {
@@ -43,11 +43,14 @@ class Known:
     """name of a registered data set"""
     progress: Progress | None = None
     """None: it has told nothing yet"""
+    has_changed: bool = False
+    """it goes on only when its changes are accepted, or undone"""
 
     @property
     def verbs(self) -> tuple[Verb, ...]:
         """What can be asked of it now."""
-        return _VERBS[self.state]
+        found = _VERBS[self.state]
+        return tuple("accept" if verb == "resume" else verb for verb in found) if self.has_changed else found
 
     @property
     def has_ended(self) -> bool:
