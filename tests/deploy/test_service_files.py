@@ -35,8 +35,8 @@ def started() -> Iterator[list[str]]:
         yield shlex.split(line)
     for line in re.findall(r"nohup tuner (.+) >>", text("on_head.sh")):
         yield shlex.split(line.replace('"$@"', ""))
-    for line in re.findall(r"tuner (serve .+);$", (ROOT / "deploy" / "kuberay.yaml").read_text(), re.MULTILINE):
-        yield shlex.split(line)
+    for lines in re.findall(r"tuner (serve [^;]+);$", (ROOT / "deploy" / "kuberay.yaml").read_text(), re.MULTILINE):
+        yield shlex.split(lines.replace("#", ""))
     for name in ("cluster.yaml", "deploy/gcp.yaml", "deploy/local.yaml"):
         for line in re.findall(r"on_head\.sh (.+)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE):
             yield ["serve", *shlex.split(line)]

@@ -108,7 +108,7 @@ def test_options_exist(page: Path) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
     of_others = {"--logdir", "--backend-store-uri"}  # of tensorboard and mlflow
     of_others |= {"--port-forward", "--system", "--home-dir", "--now"}  # of hosts
-    of_others |= {"--init", "--rm", "--shm-size", "--device"}  # of containers
+    of_others |= {"--init", "--rm", "--shm-size", "--device", "--format", "--stop-timeout"}  # of containers
     assert named <= known | of_others | {"--help"}
 
 

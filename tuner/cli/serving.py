@@ -36,6 +36,10 @@ def serve(
     data_root: Annotated[
         list[Path] | None, typer.Option(help="folder beneath which data may be registered; repeatable")
     ] = None,
+    uploads: Annotated[
+        Path | None,
+        typer.Option(help="folder of uploaded data, which all nodes of a cluster must see; default: in --state"),
+    ] = None,
     address: Address = None,
     jobs: Annotated[
         str | None,
@@ -62,6 +66,7 @@ def serve(
         host=host,
         port=port,
         data_roots=tuple(root.absolute() for root in data_root or ()),
+        uploads_elsewhere=uploads.absolute() if uploads else None,
         address=head.address if head else None,
         jobs=jobs,
         cpus=cpus,

@@ -73,7 +73,6 @@ def serve(settings: ServiceSettings, tell: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=STREAMS_END_SECONDS,
             server_header=False,
             log_level="warning",
-            proxy_headers=False,
         )
         server = uvicorn.Server(config)
         host, port = listening.getsockname()[:2]

@@ -20,9 +20,11 @@ class ServiceSettings(Strict):
     results: Annotated[Place, AfterValidator(as_place)]
     """of all searches: a folder, or a URL"""
     state: Path
-    """a folder of this machine: drivers' output, uploads, the address of the server's own Ray"""
+    """a folder of this machine: drivers' output, the server's own Ray, uploads unless they are elsewhere"""
     database_url: str
     """as SQLAlchemy has it"""
+    uploads_elsewhere: Path | None = None
+    """the folder of data sets that were uploaded, where other machines train on them; None: one in `state`"""
     data_roots: tuple[Path, ...] = ()
     """folders beneath which data may be registered"""
     address: str | None = None
@@ -59,7 +61,7 @@ class ServiceSettings(Strict):
     @property
     def uploads(self) -> Path:
         """The folder of data sets that were uploaded, and of those that come in."""
-        return self.state / "uploads"
+        return self.uploads_elsewhere or self.state / "uploads"
 
     @property
     def is_on_loopback(self) -> bool:

@@ -12,9 +12,10 @@ from commands_here import INSPECTION, run_here
 from PIL import Image
 from service_rows import NOON
 from small_searches import write_class_folders, write_labels_csv
-from small_service import SmallService
+from small_service import SmallService, small_service
 
 from tuner.service import inspections
+from tuner.service.database.connection import Database
 from tuner.service.database.rows import DataSetRow
 from tuner.service.ids import new_id
 
@@ -77,6 +78,18 @@ def test_data_are_uploaded(service: SmallService, tmp_path: Path) -> None:
     assert (again.status_code, "is ready" in again.json()["detail"]) == (409, True)
     assert service.client.delete("/v1/data/flowers").status_code == 204
     assert list(uploads.iterdir()) == []
+
+
+def test_uploads_may_lie_where_other_machines_see_them(service_database: Database, tmp_path: Path) -> None:
+    shared = tmp_path / "shared" / "uploads"
+    with small_service(service_database, tmp_path, uploads_elsewhere=shared) as service:
+        service.client.post("/v1/data", json={"name": "flowers"})
+        packed = archive_of(write_class_folders(tmp_path / "elsewhere"))
+        service.client.post("/v1/data/flowers/archive", content=packed)
+        service.inspected()
+        assert service.client.get("/v1/data/flowers").json()["state"] == "ready"
+    assert len(list(shared.rglob("*.png"))) == 40
+    assert not (tmp_path / "state" / "uploads").exists()
 
 
 def test_a_refused_archive_can_be_replaced(service: SmallService, tmp_path: Path) -> None:
