@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from tuner.links import NO_LINKS, Links
@@ -194,11 +195,11 @@ class TrialRecord:
         """The rung at which it had been halted before an audit had it go on."""
         return integer(self.facts.get("audit"))
 
-    @property
+    @cached_property
     def _best_so_far(self) -> EpochRecord | None:
         return next((epoch for epoch in reversed(self.epochs) if epoch.best_value is not None), None)
 
-    @property
+    @cached_property
     def _at_best(self) -> EpochRecord | None:
         best_epoch = self.best_epoch
         return next((epoch for epoch in reversed(self.epochs) if epoch.epoch == best_epoch), None)

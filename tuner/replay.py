@@ -133,6 +133,8 @@ class Replay:
         self._retrained: list[Retrained] = []
         self._costs: list[ModelCost] = []
         self._trials: dict[str, _Trial] = {}
+        self._recorded: dict[str, TrialRecord] = {}
+        """trials of which nothing has been told since"""
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Take in the next event of the log."""
@@ -159,6 +161,7 @@ class Replay:
             for id in _texts(event.get("again")):
                 if id in self._trials:
                     self._trials[id].again = True
+                    self._recorded.pop(id, None)
             self._budget = integer(event.get("trials")) or self._budget
             self._continuations += _continuations(event.get("children"))
             self._extensions += filter(None, [text(event.get("extended"))])
@@ -173,6 +176,7 @@ class Replay:
         if kind not in ("trial_started", "trial_resumed", "epoch", "trial_ended", "test_scored"):
             return
         trial = self._trials.setdefault(id, _Trial(id, number=len(self._trials)))
+        self._recorded.pop(id, None)
         trial.updated = text(event.get("time"))
         if kind == "trial_started":
             trial.start({**event, **({"data_hash": self._data_hash} if self._data_hash else {})})
@@ -195,13 +199,15 @@ class Replay:
 
     def trial(self, id: str) -> TrialRecord:
         """One trial's state so far. Raises KeyError for one that no event is about."""
-        return self._trials[id].record()
+        if id not in self._recorded:
+            self._recorded[id] = self._trials[id].record()
+        return self._recorded[id]
 
     def record(self) -> SearchRecord:
         """The state so far."""
         started = self._started
         objective = mapping(started.get("objective"))
-        trials = sorted((trial.record() for trial in self._trials.values()), key=lambda trial: trial.number)
+        trials = sorted((self.trial(id) for id in self._trials), key=lambda trial: trial.number)
         return SearchRecord(
             name=text(started.get("name")),
             space=text(started.get("space")),

@@ -91,6 +91,26 @@ def test_a_config_that_was_changed_for_want_of_memory_is_the_one_that_ran() -> N
     assert trial.facts["trains_batch_norm"] is True
 
 
+def test_what_is_asked_for_meanwhile_is_what_is_read_at_once() -> None:
+    events = [
+        *scored(0, 0.5, "complete"),
+        *scored(1, 0.6, "pruned"),
+        {"kind": "trial_resumed", "trial": "t0002"},
+        epoch(2, 0.7, "t0002", best_value=0.7, best_epoch=2),
+        ended("failed", "t0002"),
+        {"kind": "search_resumed", "again": ["t0002"]},
+        {"kind": "test_scored", "trial": "t0001", "test": {"m": 0.4}},
+    ]
+    log, before = Replay(), replay([])
+    for at, event in enumerate(events, start=1):
+        log.add(event)
+        found = log.record()
+        assert found == replay(events[:at])
+        kept = [trial for trial in found.trials if any(trial is known for known in before.trials)]
+        assert len(kept) >= len(found.trials) - 1  # only what the event is about is made anew
+        before = found
+
+
 def test_a_search_follows_its_events() -> None:
     started = {
         "kind": "search_started",

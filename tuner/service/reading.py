@@ -27,6 +27,8 @@ TableFormat = Literal["md", "csv", "json"]
 
 EVENTS_AT_ONCE = 500
 """the most that are handed out together, so that a long log is not all in memory"""
+_WITHOUT_EVIDENCE = ("trial_started", "epoch")
+"""kinds of events of trials that have no rank yet: what predictions support stays as it is"""
 _INDEX_EVERY = 64
 """events between two places of the log that are remembered"""
 _RECENT = 256
@@ -91,7 +93,7 @@ class _SoFar:
         if told := _told(line, event):
             self.seq = told.seq
             self.recent.append(told)
-        if event.get("kind") != "epoch":
+        if event.get("kind") not in _WITHOUT_EVIDENCE:
             self.seq_of_evidence = self.seq
         if self.lines % _INDEX_EVERY == 0:
             self.index.append((self.seq, end))

@@ -88,6 +88,18 @@ def test_what_is_no_event_is_left_out(told: ToldSearch) -> None:
     assert [(event.seq, event.kind) for event in reading_of(told).events()] == [(1, "search_started"), (2, "")]
 
 
+def test_predictions_are_looked_at_again_only_when_a_trial_has_a_rank(told: ToldSearch) -> None:
+    reading = reading_of(told)
+    told.begin()
+    told.trial("t0001", 0, 0.1)
+    before = reading.evidence()
+    told.begin_trial("t0002", 1)
+    told.epoch("t0002", 1, 0.2)
+    assert reading.evidence() is before
+    told.end_trial("t0002")
+    assert reading.evidence().ranks == {"t0002": 1, "t0001": 2}
+
+
 def test_another_search_of_the_same_name_is_read_from_its_beginning(told: ToldSearch) -> None:
     told.begin()
     told.trial("t0001", 0, 0.5)
