@@ -25,11 +25,11 @@ from tuner.service.errors import (
     TooManyError,
     UnknownCallerError,
 )
+from tuner.service.findings import message_of
 
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-_SHOWN_LETTERS = 80
 _MISTAKES = 100
 
 
@@ -165,9 +165,4 @@ def _told(finding: Mapping[str, Any]) -> Mistake:
         where = where[1:]
     if finding["type"] == "json_invalid":
         return Mistake(field="", message="the body is not JSON")
-    rule = str(finding["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    given = finding.get("input")
-    is_shown = finding["type"] not in ("missing", "extra_forbidden") and isinstance(given, str | int | float | bool)
-    shown = repr(given)
-    shown = shown if len(shown) <= _SHOWN_LETTERS else shown[: _SHOWN_LETTERS - 3] + "..."
-    return Mistake(field=".".join(where), message=f"{shown}: {rule}" if is_shown else rule)
+    return Mistake(field=".".join(where), message=message_of(finding))

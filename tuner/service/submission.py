@@ -15,6 +15,7 @@ from tuner.tracking.trackers import parse_tracking
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
 """of a search and of a data set: a plain file name"""
+NAME_RULE = "up to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'"
 SPACE_LETTERS = 65_536
 """the most that a space's text may have"""
 _TEXT_LETTERS = 10_000

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from tuner.service.errors import ForbiddenError, TooManyError
 from tuner.service.page.rendering import render
+from tuner.service.page.routes.asking import viewer_of
 from tuner.service.page.texts import ENGLISH
 from tuner.service.page.views.known import Viewer
+from tuner.service.security import caller_or_none
 
 
 def problem_page(status: int, lines: Sequence[str] = (), viewer: Viewer | None = None) -> str:
@@ -35,5 +40,14 @@ def problem_answer(request: Request, status: int, detail: str) -> Response | Non
     if status == 401 and request.headers.get("HX-Request") != "true":
         wanted = path + (f"?{request.url.query}" if request.url.query else "") if request.method == "GET" else "/"
         return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
-    lines = [detail] if 400 <= status < 500 and status not in (401, 405) else []
-    return HTMLResponse(problem_page(status, lines), status, {"Cache-Control": "no-store"})
+    is_said = 400 <= status < 500 and status not in (401, 405) and detail != HTTPStatus(status).phrase
+    html = problem_page(status, [detail] if is_said else [], _viewer(request) if status < 500 else None)
+    return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+
+
+def _viewer(request: Request) -> Viewer | None:
+    """Who is to have the menu as well; nobody where that is not known now."""
+    with suppress(ForbiddenError, TooManyError):
+        caller = caller_or_none(request)
+        return viewer_of(caller) if caller else None
+    return None

@@ -40,5 +40,6 @@ def _environment() -> Environment:
         "ordinal": told.ordinal,
         "count": told.counted,
         "percent": told.percent,
+        "inline": markdown.to_inline_html,
     }
     return found

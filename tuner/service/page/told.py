@@ -18,9 +18,9 @@ def ordinal(number: int) -> str:
     return f"{number}{'th' if number % 100 in _TEENS else ending}"
 
 
-def counted(number: int, one: str, several: str) -> str:
+def counted(number: float, one: str, several: str) -> str:
     """`1 trial`, `2 trials`."""
-    return f"{number} {one if number == 1 else several}"
+    return f"{number:g} {one if number == 1 else several}"
 
 
 def percent(part: float, whole: float | None) -> int:

@@ -21,6 +21,7 @@ from tuner.service.page.views.board import ROWS, Wanted
 from tuner.service.page.views.data import data_set
 from tuner.service.page.views.known import Known, SearchList, Viewer
 from tuner.service.page.views.search import SearchPage, full_table, search_page
+from tuner.service.reading import Progress
 from tuner.store import Store
 
 ADA = Viewer("ada", may_submit=True, is_logged_in=True)
@@ -126,7 +127,19 @@ def test_a_search_that_has_told_nothing_says_what_it_waits_for() -> None:
     known = replace(KNOWN, state="queued", place=2)
     html = rendered(known, page_of(SearchRecord(name="told"), known))
     assert ENGLISH["no_trials_queued"] in html
+    assert ENGLISH["no_rungs_yet"] in html
+    assert ENGLISH["no_learning"] in html
     assert "2nd in line" in html
+
+
+def test_a_search_that_ended_without_a_trial_has_no_bar_and_no_time(store: Store) -> None:
+    end(store, "failed")
+    progress = Progress(0, 6, 0, "f2", None, None, elapsed_seconds=0.0, seconds_left=None)
+    known = replace(KNOWN, state="failed", progress=progress)
+    html = rendered(known, page_of(store.record(), known))
+    assert "0 of 6 trials" in html
+    assert "<progress" not in html
+    assert "took" not in html
 
 
 def test_conclusions_and_files_appear_as_they_come(store: Store) -> None:
@@ -150,6 +163,8 @@ def test_what_an_inspection_told_is_read_tolerantly() -> None:
     ]
     assert found.problems == ("a.png: is black",)
     assert data_set("cats", "inspecting", {}).images is None
+    assert data_set("cats", "ready", {"sizes": {"min": [8, 9], "max": [8, 9]}}).sizes == {"": "8 x 9"}
+    assert data_set("cats", "ready", {"sizes": {"min": [8, 9], "max": [9, 9]}}).sizes["max"] == "9 x 9"
 
 
 def test_half_a_character_is_no_obstacle(store: Store) -> None:

@@ -50,6 +50,7 @@ def test_a_newcomer_is_told_what_to_do(service: SmallService) -> None:
     page = get(service, "/")
     assert page.status_code == 200
     assert "Three steps" in page.text
+    assert "<code>quick</code>" in page.text
     assert 'href="/searches/new"' in page.text
 
 
@@ -99,7 +100,7 @@ def test_a_search_is_shown_and_its_rows_follow_the_address(service: SmallService
     service.engine.told = Health(is_ready=True, cpus=2, gpus=1)
     page = get(service, "/searches/mine").text
     assert page.index('id="row-t0002"') < page.index('id="row-t0001"')
-    assert "2 CPUs, 1 GPUs" in page
+    assert "2 CPUs, 1 GPU." in page
     live = get(service, "/searches/mine/live?find=t0001&by=trial")
     assert 'id="row-t0002"' not in live.text
     assert live.headers["HX-Replace-Url"] == "/searches/mine?find=t0001&sort=trial&order=ascending"
@@ -139,6 +140,9 @@ def test_what_is_not_there_is_told_kindly(service: SmallService, path: str) -> N
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
     assert "text/html" in answer.headers["content-type"]
+    assert 'aria-current="page"' not in answer.text
+    assert 'href="/data"' in answer.text, "the menu is there"
+    assert "Not Found" not in answer.text
     assert get(service, "/v1/searches/nothing").json()["status"] == 404
 
 
@@ -252,6 +256,7 @@ def test_the_form_comes_back_with_the_mistake_at_its_field(service: SmallService
     assert answer.status_code == 422
     page = parsed(answer.text.removeprefix("<!doctype html>\n"))
     assert by_id(page, f"{field}-mistake-1").text
+    assert "[A-Z" not in answer.text, "no regular expression is told to people"
     assert by_id(page, field).attributes["aria-invalid"] == "true"
     assert by_id(page, "notes").attributes["value"] == HOSTILE
 
@@ -295,7 +300,7 @@ def test_data_are_shown_with_their_pictures_and_what_was_found_in_them(service: 
         (image,) = [one for one in page.all("img") if "/v1/data/" in one.attributes["src"]]
         assert image.attributes["src"] == "/v1/data/cats/pictures/0"
     assert HOSTILE in page.text
-    assert "3 images, 1 labels" in get(service, "/data").text
+    assert "3 images, 1 label<" in get(service, "/data").text
     assert get(service, "/data/nothing").status_code == 404
 
 

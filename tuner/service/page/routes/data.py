@@ -22,7 +22,7 @@ from tuner.service.page.routes.asking import Asked, Looking, Submitting, Typed, 
 from tuner.service.page.views.data import DataSet, Picture, data_set
 from tuner.service.page.views.starting import Form
 from tuner.service.services import Services
-from tuner.service.submission import NAME
+from tuner.service.submission import NAME, NAME_RULE
 
 ROUTER = APIRouter()
 _ON_A_PAGE = 200
@@ -93,7 +93,7 @@ def remove(name: str, services: Asked, caller: Submitting) -> Response:
 def _register(services: Services, caller: Caller, form: Form) -> DataSetRow:
     name, path = form.value("name"), form.value("path")
     if not re.fullmatch(NAME, name):
-        raise UserError(f"name {name!r}: up to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'")
+        raise UserError(f"name {name!r}: {NAME_RULE}")
     if not path:
         raise UserError("path: say where the data are")
     with services.database.session() as session:

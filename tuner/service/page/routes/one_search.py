@@ -18,6 +18,7 @@ from tuner.records import SearchRecord
 from tuner.report.page.content import without_title
 from tuner.service import searches
 from tuner.service.database.rows import SearchRow
+from tuner.service.findings import message_of
 from tuner.service.logs import log_of, read_end
 from tuner.service.page.found import known_search
 from tuner.service.page.keeping import Tables
@@ -146,9 +147,8 @@ def extend(name: str, services: Asked, caller: Submitting, typed: Typed) -> Resp
 
 
 def _mistake(finding: Mapping[str, Any]) -> str:
-    said = str(finding["msg"]).removeprefix("Value error, ")
     where = ".".join(map(str, finding["loc"]))
-    return f"{where} {finding['input']!r}: {said}" if where else said
+    return f"{where} {message_of(finding)}" if where else message_of(finding)
 
 
 @ROUTER.post("/searches/{name}/delete")

@@ -64,7 +64,7 @@ function options() {
     focus: { alpha: 0.2 },
     scales: { x: { time: false, range: () => [0, Math.max(latest.epochs, 1)] }, y: { range: () => latest.limits } },
     axes: [
-      { ...axis, grid: { show: false }, label: box.dataset.axis, labelSize: 22, labelFont: "13px system-ui", incrs: latest.epochs < 3 ? [0.125, 0.25, 0.5, 1] : [1, 2, 5, 10, 20, 50, 100] },
+      { ...axis, grid: { show: false }, label: box.dataset.axis, size: 30, labelSize: 22, labelFont: "13px system-ui", incrs: latest.epochs < 3 ? [0.125, 0.25, 0.5, 1] : [1, 2, 5, 10, 20, 50, 100] },
       { ...axis, size: 58 },
     ],
     series: [{}, ...[...latest.order].reverse().map(series)],

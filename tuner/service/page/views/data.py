@@ -44,7 +44,7 @@ class DataSet:
     layout: str
     splits: Mapping[str, int]
     sizes: Mapping[str, str]
-    """`min`, `median`, `max` -> `width x height`"""
+    """`min`, `median`, `max` -> `width x height`; a single one without a name where all are alike"""
     balance: tuple[LabelCount, ...]
     labels_left_out: int
     problems: tuple[str, ...]
@@ -78,13 +78,19 @@ def data_set(
         labels=len(counts),
         layout=text(told.get("layout")),
         splits=splits,
-        sizes={of: f"{size[0]} x {size[1]}" for of, size in mapping(told.get("sizes")).items() if len(size) == 2},
+        sizes=_sizes(told),
         balance=counts[:MOST_LABELS],
         labels_left_out=max(len(counts) - MOST_LABELS, 0),
         problems=tuple(problems[:MOST_PROBLEMS]),
         problems_left_out=max(len(problems) - MOST_PROBLEMS, 0),
         pictures=pictures,
     )
+
+
+def _sizes(told: Mapping[str, Any]) -> dict[str, str]:
+    found = {of: f"{size[0]} x {size[1]}" for of, size in mapping(told.get("sizes")).items() if len(size) == 2}
+    alike = set(found.values())
+    return {"": alike.pop()} if len(alike) == 1 else found
 
 
 def _counts(told: Mapping[str, Any], splits: tuple[str, ...]) -> tuple[LabelCount, ...]:

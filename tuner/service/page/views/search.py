@@ -60,6 +60,11 @@ class SearchPage:
         return f"/v1/searches/{quote(self.name)}"
 
     @property
+    def has_curves(self) -> bool:
+        """Whether there is anything to draw yet."""
+        return any(trial.epochs for trial in self.record.trials)
+
+    @property
     def statuses(self) -> list[str]:
         return self.board.table.statuses
 

@@ -14,6 +14,7 @@ from search_spaces.axes import axis_as_written
 from search_spaces.shipped import shipped_spaces
 from search_spaces.space import Space, load_space
 from tuner.report.comparison_formats import axis_text
+from tuner.service.findings import message_of
 
 OWN_SPACE = "own"
 """the choice of a space that is typed in; no shipped one is called so"""
@@ -43,6 +44,11 @@ class Form:
 
     def wrong(self, name: str) -> tuple[str, ...]:
         return self.mistakes.get(name, ())
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether a field of it is wrong."""
+        return any(self.mistakes.get(name) for name in FIELDS)
 
     @property
     def is_opened(self) -> bool:
@@ -85,7 +91,7 @@ def mistakes_of(error: ValidationError) -> dict[str, tuple[str, ...]]:
     for finding in error.errors(include_url=False):
         place = [str(part) for part in finding["loc"]]
         name = place[1] if len(place) > 1 and place[0] in ("budget", "overrides") else place[0] if place else ""
-        said = str(finding["msg"]).removeprefix("Value error, ")
+        said = message_of(finding)
         name = name if name in FIELDS else "space" if "space" in said and not place else ""
         found[name].append(said)
     return {name: tuple(said) for name, said in found.items()}
