@@ -2,7 +2,7 @@
 
 # in the order in which --help lists their commands
 from tuner.cli import searching, submitting, checking, planning, results, dashboard, tracking  # noqa: F401, I001
-from tuner.cli import evidence, models, catalogue, inspecting, serving, tokens, login, uploading  # noqa: F401
+from tuner.cli import evidence, models, catalogue, inspecting, serving, tokens, users, login, uploading  # noqa: F401
 from tuner.cli.app import app, main
 
 __all__ = ["app", "main"]

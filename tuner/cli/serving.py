@@ -1,6 +1,7 @@
 """The service: searches over HTTP and on a page."""
 
 import sys
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,10 @@ from tuner.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, app
 from tuner.cli.options import DEFAULT_RESULTS, Address, Results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
     from tuner.service.settings import ServiceSettings
 
 DATABASE_FILE = "service.db"
@@ -48,6 +53,7 @@ def serve(
     cpus: Annotated[float | None, typer.Option(help="of the server's own Ray; default: all")] = None,
     gpus: Annotated[float | None, typer.Option(help="likewise")] = None,
     max_running: Annotated[int, typer.Option(help="searches at once")] = 4,
+    upload_gib: Annotated[float, typer.Option(help="of an archive of data; four times as much unpacked")] = 4.0,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="go on though code, libraries or data have changed, and record how")
     ] = False,
@@ -72,6 +78,7 @@ def serve(
         cpus=cpus,
         gpus=gpus,
         max_running=max_running,
+        upload_gib=upload_gib,
         accept_changes=accept_changes,
         keep_days=keep_days,
     )
@@ -110,6 +117,26 @@ def service_settings(results: str, state: Path | None, database: str | None, **g
         raise UserError(
             *(f"--{str(one['loc'][0]).replace('_', '-')} {one['input']!r}: {one['msg']}" for one in error.errors())
         ) from None
+
+
+@contextmanager
+def database_session(results: str, state: Path | None, database: str | None) -> "Iterator[Session]":
+    """A transaction in a server's database, for the commands that work on it; raises as `service_settings`."""
+    require_service()
+    from tuner.service.running import open_migrated
+
+    with closing(open_migrated(service_settings(results, state, database))) as opened, opened.session() as session:
+        yield session
+
+
+def require_user_name(name: str) -> None:
+    """Raises UserError where nobody may be called so."""
+    import re
+
+    from tuner.service.submission import NAME
+
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"user {name!r}: up to 100 letters, digits, '.', '_' and '-'; choose such a name")
 
 
 def require_service() -> None:

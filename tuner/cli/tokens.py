@@ -1,21 +1,14 @@
 """Tokens of the service: made, listed and revoked beside its database, not over HTTP."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from trainable.errors import UserError
 from tuner.cli.app import app
 from tuner.cli.options import DEFAULT_RESULTS, Results
 from tuner.cli.printing import print_table
-from tuner.cli.serving import DatabaseUrl, State, require_service, service_settings
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from tuner.cli.serving import DatabaseUrl, State, database_session, require_user_name
 
 token = typer.Typer(help="Make, list and revoke tokens of the service.", no_args_is_help=True)
 app.add_typer(token, name="token")
@@ -34,14 +27,9 @@ def create(
     database: DatabaseUrl = None,
 ) -> None:
     """Make a token and print it. It is kept nowhere: whoever loses it needs a new one."""
-    import re
-
-    from tuner.service.submission import NAME
-
-    if not re.fullmatch(NAME, user):
-        raise UserError(f"user {user!r}: up to 100 letters, digits, '.', '_' and '-'; choose such a name")
+    require_user_name(user)
     lifetime = None if days is None else timedelta(days=days)
-    with _session(results, state, database) as session:
+    with database_session(results, state, database) as session:
         from tuner.service.accounts import create_token
 
         _, text = create_token(session, user, scope, datetime.now(UTC), lifetime)
@@ -53,7 +41,7 @@ def ls(results: Results = DEFAULT_RESULTS, state: State = None, database: Databa
     """List the tokens that there have been; none of them can be had again."""
     from tuner.service.accounts import list_tokens
 
-    with _session(results, state, database) as session:
+    with database_session(results, state, database) as session:
         rows = [
             [
                 row.id,
@@ -81,19 +69,10 @@ def revoke(
     """Have a token count no more, from the next request on."""
     from tuner.service.accounts import revoke_token
 
-    with _session(results, state, database) as session:
+    with database_session(results, state, database) as session:
         row = revoke_token(session, id, datetime.now(UTC))
         told = f"token {row.id} of {row.user.name} is revoked"
     print(told)
-
-
-@contextmanager
-def _session(results: str, state: Path | None, database: str | None) -> Iterator["Session"]:
-    require_service()
-    from tuner.service.running import open_migrated
-
-    with closing(open_migrated(service_settings(results, state, database))) as opened, opened.session() as session:
-        yield session
 
 
 def _told(at: datetime | None) -> str:

@@ -78,6 +78,19 @@ def find_or_add_user(session: Session, name: str, now: datetime) -> UserRow:
     return user
 
 
+def find_user(session: Session, name: str) -> UserRow:
+    """The user of this name. Raises UserError where there is none."""
+    user = session.scalar(select(UserRow).where(UserRow.name == name))
+    if user is None:
+        raise UserError(f"there is no user {name!r}{nearest(name, session.scalars(select(UserRow.name)))}")
+    return user
+
+
+def list_users(session: Session) -> Sequence[UserRow]:
+    """All that there are, by name."""
+    return session.scalars(select(UserRow).order_by(UserRow.name)).all()
+
+
 def revoke_token(session: Session, id: str, now: datetime) -> TokenRow:
     """Have a token count no more, from now on. Raises UserError where there is none."""
     token = session.get(TokenRow, id)

@@ -95,7 +95,7 @@ class Inspections:
         if not row.is_upload or not archive.exists():
             return
         shutil.rmtree(folder, ignore_errors=True)  # of an earlier attempt
-        limits = UnpackLimits(total_bytes=int(self._settings.unpacked_gib * 2**30), files=self._settings.upload_files)
+        limits = UnpackLimits(total_bytes=self._settings.unpacked_bytes, files=self._settings.upload_files)
         try:
             ended = await run_command(unpacking.arguments(archive, folder, limits), archive.parent, SECONDS)
             if ended.code != 0:

@@ -43,8 +43,6 @@ class ServiceSettings(Strict):
     """how long a deleted search can be restored"""
     upload_gib: Annotated[float, Field(gt=0)] = 4.0
     """of one archive of data, packed"""
-    unpacked_gib: Annotated[float, Field(gt=0)] = 16.0
-    """likewise, unpacked"""
     upload_files: Annotated[int, Field(ge=1)] = 200_000
     """in one archive"""
 
@@ -62,6 +60,11 @@ class ServiceSettings(Strict):
     def uploads(self) -> Path:
         """The folder of data sets that were uploaded, and of those that come in."""
         return self.uploads_elsewhere or self.state / "uploads"
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """Of one archive of data, unpacked: pictures hardly shrink."""
+        return int(self.upload_gib * 4 * 2**30)
 
     @property
     def is_on_loopback(self) -> bool:
