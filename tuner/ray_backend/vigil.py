@@ -6,10 +6,11 @@ Ray, which ends the process after a minute.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import ray
 from ray._raylet import GcsClient, NodeID  # type: ignore[attr-defined]  # not in its stub
@@ -20,6 +21,7 @@ from tuner.interruption import Interruption
 LOOK_SECONDS = 2.0
 SILENT_SECONDS = 30.0
 """that the GCS may take to answer; it may have to be started again, elsewhere"""
+_CONNECT_SECONDS = 2.0
 LEAVE_SECONDS = 60.0
 """that a search has to end in order"""
 
@@ -52,10 +54,19 @@ def watch(
     done: threading.Event,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Ask again and again until it is done, or Ray is gone; `clock`: seconds."""
+    """Ask again and again until it is done, or Ray is gone.
+
+    Args:
+        ask: raises ConnectionRefusedError where the GCS will not come back
+        clock: seconds
+    """
     answered = clock()
     while not done.wait(LOOK_SECONDS):
-        lives = ask()
+        try:
+            lives = ask()
+        except ConnectionRefusedError:
+            give_up("Ray's control process (GCS) on this machine is gone")
+            return
         if lives is False:
             interrupted.ray_is_gone = True
             interrupted.fail("Ray's node process (raylet) on this machine is gone")
@@ -71,12 +82,26 @@ def watch(
 
 def _asking_gcs() -> Callable[[], Answer]:
     context = ray.get_runtime_context()
-    gcs, own = GcsClient(address=context.gcs_address), NodeID.from_hex(context.get_node_id())
+    address: str = context.gcs_address
+    gcs, own = GcsClient(address=address), NodeID.from_hex(context.get_node_id())
 
     def ask() -> Answer:
         try:
             return bool(gcs.check_alive([own], timeout=LOOK_SECONDS)[0])
         except RpcError:
+            require_listening(address)
             return None
 
     return ask
+
+
+def require_listening(address: str) -> None:
+    """Raises ConnectionRefusedError where nobody listens at an address of this machine alone any more.
+
+    A cluster's GCS may be started again at its address; on loopback there is a Ray that somebody's search or server has
+    for itself, and whose successor has another port.
+    """
+    host, _, port = address.rpartition(":")
+    if host == "127.0.0.1":
+        with suppress(TimeoutError), socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS):
+            pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterable
 
@@ -9,7 +10,7 @@ import pytest
 
 from tuner.interruption import Interruption
 from tuner.ray_backend import vigil
-from tuner.ray_backend.vigil import SILENT_SECONDS, Answer, watch
+from tuner.ray_backend.vigil import SILENT_SECONDS, Answer, require_listening, watch
 
 
 class Search:
@@ -67,3 +68,24 @@ def test_a_control_process_may_be_silent_for_a_while_only() -> None:
     gone = Search().watched([True, *[None] * (silent + 1)])
     assert gone.given_up == ["Ray's control process (GCS) does not answer any more"]
     assert not gone.interrupted.is_set()
+
+
+def test_a_control_process_that_will_not_come_back_is_not_waited_for() -> None:
+    search = Search()
+
+    def ask() -> Answer:
+        raise ConnectionRefusedError("nobody listens")
+
+    watch(ask, search.interrupted, search.given_up.append, search.done)
+    assert search.given_up == ["Ray's control process (GCS) on this machine is gone"]
+
+
+def test_only_on_loopback_is_a_silent_one_known_to_be_gone() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        require_listening(address)
+    with pytest.raises(ConnectionRefusedError):
+        require_listening(address)
+    require_listening("192.0.2.1:6379")
