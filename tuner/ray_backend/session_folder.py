@@ -9,13 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 PREFIX = "thaw-"
 _LOCK = "driver.lock"
+_AGENTS = "ray::"
+"""how their names begin"""
 
 
 @contextmanager
 def session_folder() -> Iterator[Path]:
-    """A new folder with a short path, since sockets lie in it. Those of drivers that were killed are removed.
+    """A new folder with a short path, since sockets lie in it. Those of drivers that were killed are removed, with
+    what is left of their Rays.
 
     A driver holds the lock of a file in its folder, which the operating system lets go of when its process ends,
     however it does. A process's number would not do: numbers are used again, and containers that share the folder for
@@ -38,4 +43,18 @@ def _remove_abandoned() -> None:
         # another user's, one that is held, or one that has just gone
         with suppress(OSError), found.open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _end_agents(found.parent.resolve())
             shutil.rmtree(found.parent, ignore_errors=True)
+
+
+def _end_agents(folder: Path) -> None:
+    """Kill what a killed driver's Ray has left: its agents try for a minute to tell it that they end.
+
+    They write over their command lines and environments; the logs that they have open tell whose they are.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name().startswith(_AGENTS) and any(
+                Path(file.path).is_relative_to(folder) for file in process.open_files()
+            ):
+                process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,37 @@ def test_what_a_killed_driver_left_goes_with_the_next(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [left]
     with session_folder():
         assert not left.exists()
+
+
+AGENT = """
+import sys, time
+from pathlib import Path
+Path("/proc/self/comm").write_text(sys.argv[1])
+with open(sys.argv[2], "w") as log:
+    print("writes", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("name", "ends"), [("ray::Agent", True), ("tail", False)])
+def test_agents_that_a_killed_driver_left_end_with_the_next(name: str, ends: bool) -> None:
+    with subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout
+        left = Path(driver.stdout.readline().strip())
+        command = [sys.executable, "-c", AGENT, name, str(left / "agent.log")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as agent:
+            assert agent.stdout
+            agent.stdout.readline()
+            with session_folder():
+                assert agent.poll() is None, "its driver lives"
+            driver.kill()
+            driver.wait()
+            with session_folder():
+                if ends:
+                    assert agent.wait(60) == -signal.SIGKILL
+                else:
+                    assert agent.poll() is None
+            agent.kill()
 
 
 def test_nothing_else_is_touched(tmp_path: Path) -> None:
