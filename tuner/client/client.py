@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -72,7 +73,7 @@ class Client:
             yield Search.model_validate(found)
 
     def search(self, name: str) -> Search:
-        return Search.model_validate(self._server.data("GET", f"/v1/searches/{name}"))
+        return Search.model_validate(self._server.data("GET", _search(name)))
 
     def submit(self, submission: Mapping[str, Any], key: str | None = None) -> Search:
         """Have a search run. Asked again with the same key, as this does when no answer came, it is the same one.
@@ -105,7 +106,7 @@ class Client:
 
     def delete(self, name: str) -> Search:
         """Have a search stopped and its files removed, days later; until then `restore` has it back."""
-        return Search.model_validate(self._server.data("DELETE", f"/v1/searches/{name}"))
+        return Search.model_validate(self._server.data("DELETE", _search(name)))
 
     def restore(self, name: str) -> Search:
         return self._act(name, "restore")
@@ -123,38 +124,38 @@ class Client:
         return [Queued.model_validate(found) for found in self._server.pages("/v1/queue")]
 
     def trials(self, name: str) -> Iterator[Trial]:
-        for found in self._server.pages(f"/v1/searches/{name}/trials"):
+        for found in self._server.pages(f"{_search(name)}/trials"):
             yield Trial.model_validate(found)
 
     def trial(self, name: str, id: str) -> dict[str, Any]:
         """As `tuner show NAME TRIAL --json` has it."""
-        return dict(self._server.data("GET", f"/v1/searches/{name}/trials/{id}"))
+        return dict(self._server.data("GET", f"{_search(name)}/trials/{_part(id)}"))
 
     def curve(self, name: str, id: str) -> Curve:
-        return Curve.model_validate(self._server.data("GET", f"/v1/searches/{name}/trials/{id}/curve"))
+        return Curve.model_validate(self._server.data("GET", f"{_search(name)}/trials/{_part(id)}/curve"))
 
     def leaderboard(self, name: str, format: Literal["md", "csv", "json"] = "md", top: int | None = None) -> str:
         """As `tuner leaderboard NAME` prints it."""
         query = {"format": format} | ({} if top is None else {"top": top})
-        return self._server.ask("GET", f"/v1/searches/{name}/leaderboard", params=query).text
+        return self._server.ask("GET", f"{_search(name)}/leaderboard", params=query).text
 
     def best_yaml(self, name: str) -> str:
-        return self._server.ask("GET", f"/v1/searches/{name}/best.yaml").text
+        return self._server.ask("GET", f"{_search(name)}/best.yaml").text
 
     def report_html(self, name: str) -> str:
         """The whole search on one page."""
-        return self._server.ask("GET", f"/v1/searches/{name}/report.html").text
+        return self._server.ask("GET", f"{_search(name)}/report.html").text
 
     def conclusions(self, name: str) -> str:
         """What it led to, in Markdown."""
-        return self._server.ask("GET", f"/v1/searches/{name}/conclusions.md").text
+        return self._server.ask("GET", f"{_search(name)}/conclusions.md").text
 
     def spaces(self) -> list[Space]:
         """The shipped ones."""
         return [Space.model_validate(found) for found in self._server.pages("/v1/spaces")]
 
     def space(self, name: str) -> Space:
-        return Space.model_validate(self._server.data("GET", f"/v1/spaces/{name}"))
+        return Space.model_validate(self._server.data("GET", f"/v1/spaces/{quote(name)}"))
 
     def backbones(self) -> list[Backbone]:
         return [Backbone.model_validate(found) for found in self._server.pages("/v1/backbones")]
@@ -168,7 +169,7 @@ class Client:
             yield DataSet.model_validate(found)
 
     def data_set(self, name: str) -> DataSet:
-        return DataSet.model_validate(self._server.data("GET", f"/v1/data/{name}"))
+        return DataSet.model_validate(self._server.data("GET", f"/v1/data/{_part(name)}"))
 
     def register(self, name: str, path: str, reading: Mapping[str, Any] | None = None) -> DataSet:
         """Give a folder of the server's machine a name; it is inspected there, which takes a while.
@@ -187,7 +188,7 @@ class Client:
             if self._is_unfinished(name):
                 self.delete_data_set(name)
             self._register({"name": name, "reading": dict(reading or {})})
-            path, headers = f"/v1/data/{name}/archive", {"Content-Type": "application/octet-stream"}
+            path, headers = f"/v1/data/{_part(name)}/archive", {"Content-Type": "application/octet-stream"}
             self._server.ask("POST", path, content=file, headers=headers, seconds=_PROVING_SECONDS)
         while (found := self.data_set(name)).state == "inspecting":
             time.sleep(_LOOK_SECONDS)
@@ -201,7 +202,7 @@ class Client:
         return found.is_upload and found.state in ("empty", "refused")
 
     def delete_data_set(self, name: str) -> None:
-        self._server.ask("DELETE", f"/v1/data/{name}")
+        self._server.ask("DELETE", f"/v1/data/{_part(name)}")
 
     def _register(self, body: Mapping[str, Any]) -> DataSet:
         return DataSet.model_validate(self._server.data("POST", "/v1/data", json=dict(body)))
@@ -212,12 +213,12 @@ class Client:
         `follow` goes on without end, through lost connections and servers that are started again, and also tells of
         the search's states; without it, this ends with what the log has now.
         """
-        path = f"/v1/searches/{name}/events"
+        path = f"{_search(name)}/events"
         return (events.follow if follow else events.told_so_far)(self._server, path, after)
 
     def logs(self, name: str, after: int = 0) -> Logs:
         """A part of what a search's process has printed, beyond so many bytes."""
-        return Logs.model_validate(self._server.data("GET", f"/v1/searches/{name}/logs", params={"after": after}))
+        return Logs.model_validate(self._server.data("GET", f"{_search(name)}/logs", params={"after": after}))
 
     def printed(self, name: str, after: int = 0) -> Iterator[str]:
         """What a search's process prints, beyond so many bytes, as it does, until the search is through."""
@@ -241,4 +242,14 @@ class Client:
 
     def _act(self, name: str, verb: str, body: Mapping[str, Any] | None = None) -> Search:
         given = {} if body is None else {"json": {field: value for field, value in body.items() if value is not None}}
-        return Search.model_validate(self._server.data("POST", f"/v1/searches/{name}/{verb}", **given))
+        return Search.model_validate(self._server.data("POST", f"{_search(name)}/{verb}", **given))
+
+
+def _search(name: str) -> str:
+    """A search's address."""
+    return f"/v1/searches/{_part(name)}"
+
+
+def _part(name: str) -> str:
+    """A name as one part of an address, whatever it has: one that somebody mistypes leads to nothing else."""
+    return quote(name, safe="")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from trainable.errors import UserError
+from tuner.client import Client
 from tuner.client.connection import Connection
 from tuner.client.refusals import MissingError, NoTokenError, UnreachableError
 
@@ -22,6 +23,19 @@ def connection(answer: Answer, token: str | None = "secret") -> Connection:
 def problem(status: int, **fields: Any) -> Answer:
     headers = {"content-type": "application/problem+json"}
     return lambda _: httpx.Response(status, headers=headers, json={"title": "Refused", "status": status, **fields})
+
+
+def test_a_name_is_one_part_of_an_address_whatever_it_has() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path)
+        return httpx.Response(204)
+
+    with Client("http://x", http=httpx.Client(transport=httpx.MockTransport(answer))) as client:
+        client.delete_data_set("../searches/birds?a")
+        client.best_yaml("a/../../data/cats#")
+    assert asked == [b"/v1/data/..%2Fsearches%2Fbirds%3Fa", b"/v1/searches/a%2F..%2F..%2Fdata%2Fcats%23/best.yaml"]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def fuzzed(service_database: Database, tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(proving, "plan", nothing)
     monkeypatch.setattr(proving, "check", nothing)
-    monkeypatch.setattr("tuner.service.api.searches.require_space", nothing)
+    for door in ("submitting", "api.searches"):
+        monkeypatch.setattr(f"tuner.service.{door}.require_space", nothing)
     monkeypatch.setattr(Inspections, "begin", lambda *_: None)
     monkeypatch.setattr(Broadcaster, "start", lambda *_: None)  # each request has an event loop of its own
     with small_service(service_database, tmp_path, requests_per_minute=1e9) as service:
