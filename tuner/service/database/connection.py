@@ -53,7 +53,7 @@ class Database:
         Raises:
             UserError: a newer version of Thaw has written them.
         """
-        with self._engine.begin() as connection:
+        with self._engine.connect() as connection, _changing_tables(connection):
             try:
                 command.upgrade(_alembic(connection), revision)
             except CommandError as error:
@@ -133,6 +133,28 @@ def _set_up_sqlite(engine: sqlalchemy.Engine) -> None:
     def _begin(connection: Connection) -> None:
         only_reads = connection.get_execution_options().get(_ONLY_READS)
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _changing_tables(connection: Connection) -> Iterator[None]:
+    """A transaction in which tables may be made anew.
+
+    Source: SQLite, "Making Other Kinds Of Table Schema Changes"; a table that is dropped would take along, or be
+    held by, the rows that refer to it. Their references are proved before the transaction ends.
+    """
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            yield
+        return
+    bare: Any = connection.connection.dbapi_connection  # within a transaction the pragma would do nothing
+    bare.execute("PRAGMA foreign_keys=OFF")
+    try:
+        with connection.begin():
+            yield
+            if lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+                raise RuntimeError(f"rows refer to what is not there: {lost[:3]}")
+    finally:
+        bare.execute("PRAGMA foreign_keys=ON")
 
 
 def _alembic(connection: Connection | None = None) -> Config:

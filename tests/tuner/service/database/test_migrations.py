@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import sqlalchemy
 
-from tuner.service.database.connection import open_database, revisions
+from trainable.errors import UserError
+from tuner.service.database import connection
+from tuner.service.database.connection import Database, open_database, revisions
 from tuner.service.database.rows import SearchRow
 
 NOON = "2026-03-01 12:00:00"
@@ -72,11 +76,7 @@ def test_rows_of_every_earlier_version_are_kept(database_url: str, revision: str
     assert opened.version() is None
     opened.migrate(revision)
     assert opened.version() == revision
-    with opened.session() as session:
-        for table, row in ROWS_OF_0001:
-            names = ", ".join(row)
-            values = ", ".join(f":{name}" for name in row)
-            session.execute(sqlalchemy.text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+    _insert(opened, ROWS_OF_0001)
 
     opened.migrate()
     opened.migrate()  # which finds nothing to do
@@ -91,3 +91,51 @@ def test_rows_of_every_earlier_version_are_kept(database_url: str, revision: str
     assert row.owner is not None
     assert row.owner.name == "ada"
     opened.close()
+
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "9999", {last!r}
+
+
+def upgrade() -> None:
+    for table in ("users", "searches"):
+        with op.batch_alter_table(table) as batch:
+            batch.alter_column("name", type_=sa.String(150), existing_nullable=False)
+            batch.add_column(sa.Column("added", sa.Integer(), nullable=False, server_default="7"))
+"""
+"""a version to come, which changes tables that others refer to; SQLite does that by making them anew"""
+
+
+def test_a_version_to_come_may_change_tables_that_others_refer_to(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_database(database_url)
+    opened.migrate()
+    _insert(opened, ROWS_OF_0001)
+    migrations = tmp_path / "migrations"
+    shutil.copytree(connection._MIGRATIONS, migrations)
+    (migrations / "versions" / "9999_next.py").write_text(NEXT.format(last=revisions()[-1]))
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "_MIGRATIONS", migrations)
+        opened.migrate()
+    assert opened.version() == "9999"
+    with opened.reading() as session:
+        for table, _ in ROWS_OF_0001:
+            assert session.execute(sqlalchemy.text(f"SELECT count(*) FROM {table}")).scalar() == 1, table
+        assert session.execute(sqlalchemy.text("SELECT added FROM searches")).scalar() == 7
+    with pytest.raises(sqlalchemy.exc.IntegrityError), opened.session() as session:  # and still refer to them
+        session.execute(sqlalchemy.text("UPDATE tokens SET user_id = 'nobody'"))
+    with pytest.raises(UserError, match="a newer version of Thaw has written it"):
+        opened.migrate()  # by the version from before
+    opened.close()
+
+
+def _insert(opened: Database, rows: tuple[tuple[str, dict[str, object]], ...]) -> None:
+    with opened.session() as session:
+        for table, row in rows:
+            names = ", ".join(row)
+            values = ", ".join(f":{name}" for name in row)
+            session.execute(sqlalchemy.text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
