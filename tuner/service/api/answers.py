@@ -23,6 +23,11 @@ from tuner.service.services import QueuedSearch
 Item = TypeVar("Item")
 
 
+def _shown_as(**example: Any) -> ConfigDict:
+    """What the OpenAPI shows an answer by."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 class Answer(BaseModel):
     """Fields may be added to it, and none renamed."""
 
@@ -54,28 +59,22 @@ class ProgressAnswer(Answer):
 class SearchAnswer(Answer):
     """A search: what is wanted of it, how it is, and what it has found."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "cats-quick",
-                    "state": "running",
-                    "reason": "",
-                    "owner": "ada",
-                    "space": "quick",
-                    "data": "cats",
-                    "priority": 0,
-                    "place": None,
-                    "submitted_at": "2026-11-23T09:00:00Z",
-                    "state_since": "2026-11-23T09:00:04Z",
-                    "attempts": 1,
-                    "exit_code": None,
-                    "has_changed": False,
-                    "progress": None,
-                    "facts": None,
-                }
-            ]
-        }
+    model_config = _shown_as(
+        name="cats-quick",
+        state="running",
+        reason="",
+        owner="ada",
+        space="quick",
+        data="cats",
+        priority=0,
+        place=None,
+        submitted_at="2026-11-23T09:00:00Z",
+        state_since="2026-11-23T09:00:04Z",
+        attempts=1,
+        exit_code=None,
+        has_changed=False,
+        progress=None,
+        facts=None,
     )
 
     name: str
@@ -128,6 +127,22 @@ class SearchAnswer(Answer):
 class TrialAnswer(Answer):
     """A trial in short."""
 
+    model_config = _shown_as(
+        trial="t0007",
+        status="complete",
+        number=6,
+        rank=1,
+        baseline=False,
+        parent=None,
+        backbone="lite0",
+        params={"optimizer.lr": 0.0003},
+        best_value=0.75,
+        best_epoch=8.0,
+        epochs_run=9.0,
+        seconds=80.5,
+        error=None,
+    )
+
     trial: str
     status: str
     number: int
@@ -167,6 +182,17 @@ class TrialAnswer(Answer):
 class PointAnswer(Answer):
     """One evaluation of a trial."""
 
+    model_config = _shown_as(
+        epoch=1.0,
+        step=1,
+        value=0.5,
+        best_value=0.5,
+        val={"f1_macro": 0.5, "loss": 0.6},
+        train_loss=0.7,
+        lr=0.0003,
+        seconds=8.5,
+    )
+
     epoch: float
     step: int
     value: float | None
@@ -192,6 +218,8 @@ class CurveAnswer(Answer):
 class LogsAnswer(Answer):
     """A part of what a search's processes have printed."""
 
+    model_config = _shown_as(text="t0007 epoch 1/9: f1_macro 0.5\n", next=31, size=31)
+
     text: str
     next: int
     """what to give as `after` for what comes next"""
@@ -201,6 +229,10 @@ class LogsAnswer(Answer):
 
 class QueuedAnswer(Answer):
     """A search that waits."""
+
+    model_config = _shown_as(
+        name="cats-quick", owner="ada", priority=0, place=1, reason="as many searches run as may at once"
+    )
 
     name: str
     owner: str
@@ -212,18 +244,26 @@ class QueuedAnswer(Answer):
 class SpaceAnswer(Answer):
     """A shipped space."""
 
+    model_config = _shown_as(name="quick", about="Small networks at 96 pixels", axes=8)
+
     name: str
     about: str
     axes: int
 
 
 class SpaceTextAnswer(SpaceAnswer):
+    model_config = _shown_as(name="quick", about="Small networks at 96 pixels", axes=8, text="version: 1\n")
+
     text: str
     """as YAML"""
 
 
 class BackboneAnswer(Answer):
     """What a trial may begin with."""
+
+    model_config = _shown_as(
+        name="resnet18", blocks=5, parameters=11176512, input_size=224, source="torchvision", is_here=True
+    )
 
     name: str
     blocks: int | None
@@ -250,6 +290,16 @@ class BackboneAnswer(Answer):
 class DataAnswer(Answer):
     """A data set."""
 
+    model_config = _shown_as(
+        name="cats",
+        owner="ada",
+        is_upload=True,
+        state="ready",
+        reading={"task": "multiclass"},
+        told={"images": 400},
+        created_at="2026-11-23T08:55:00Z",
+    )
+
     name: str
     owner: str | None
     is_upload: bool
@@ -275,6 +325,8 @@ class DataAnswer(Answer):
 class PictureAnswer(Answer):
     """An image of a data set."""
 
+    model_config = _shown_as(number=0, image="tabby/0001.jpg", labels=["tabby"], split=None)
+
     number: int
     """by which it is asked for"""
     image: str
@@ -285,12 +337,16 @@ class PictureAnswer(Answer):
 class MeAnswer(Answer):
     """Whom the server takes the caller for."""
 
+    model_config = _shown_as(name="ada", scope="submit")
+
     name: str
     scope: Scope
 
 
 class HealthAnswer(Answer):
     """Whether the server does its work."""
+
+    model_config = _shown_as(is_ready=True, problem="", running=2, queued=0, cpus=8.0, gpus=1.0, restarts_of_ray=0)
 
     is_ready: bool
     problem: str

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from small_service import SmallService, small_service
 
 from tuner.service import proving
+from tuner.service.api import answers
 from tuner.service.broadcasting import Broadcaster
 from tuner.service.database.connection import Database
 from tuner.service.inspections import Inspections
@@ -44,6 +45,18 @@ def fuzzed(service_database: Database, tmp_path: Path, monkeypatch: pytest.Monke
         told = service.told("cats-quick")
         told.trial("t0007", 0, 0.25, 0.5)
         yield service
+
+
+def test_each_answer_has_an_example_that_is_one(service: SmallService) -> None:
+    described = service.client.get("/v1/openapi.json").json()
+    shown = 0
+    for model in (answers.SearchAnswer, *answers.Answer.__subclasses__()):
+        for example in described["components"]["schemas"].get(model.__name__, {}).get("examples", ()):
+            empty = dict.fromkeys(model.model_fields)  # the description leaves out what is null
+            model.model_validate({**empty, **example})
+            assert set(example) <= set(empty), model
+            shown += 1
+    assert shown > 8
 
 
 def try_all(service: SmallService, examples: int) -> int:
