@@ -3,40 +3,34 @@
     .venv/bin/python tests/netlab/prove.py --venv .venv [--out FILE.md] [--keep]
 
 Four hosts in namespaces (README.md): a client, which plays your computer, a head and two workers. All that is done on
-them is done by deploy/local.yaml, in which addresses and the user's name are filled in. Needs root; ten minutes.
+them is done by deploy/local.yaml, in which addresses and the user's name are filled in. Needs root; a quarter of an
+hour.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from lab import Lab, why_not
+from proof import BRING_UP, CLUSTER, PROJECT, Proof
 from ruamel.yaml import YAML
+from served import serve_as_jobs, serve_on_the_head, serve_through_ray_up
 
 from trainable.checkpoint import load_checkpoint
-from tuner.records import SearchRecord
-from tuner.replay import replay
-from tuner.store import Event, Store
+from tuner.store import Event
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests"))
 from small_searches import tiny_space, write_labels_csv, write_space  # noqa: E402
 
-PROJECT = "/root/thaw"
-"""the checkout on the client"""
-CLUSTER = "deploy/lab.yaml"
 NAME, ON_S3 = "proof", "on-s3"
 BUCKET, S3_PORT = "thaw", 5555
 S3 = {
@@ -52,55 +46,6 @@ NODES = ("head", *WORKERS)
 TRIALS, EPOCHS, GRACE_EPOCHS = 8, 16, 3
 FOLDERS = ("deploy", "trainable", "search_spaces", "tuner")
 FILES = ("pyproject.toml", "requirements.lock", "README.md", "LICENSE")
-
-
-class Proof:
-    """A lab, and what has happened in it."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self._began = time.monotonic()
-        self.happened: list[tuple[float, str]] = []
-        """seconds since the beginning, and what"""
-
-    def say(self, text: str) -> None:
-        self.happened.append((time.monotonic() - self._began, text))
-        print(f"{self.happened[-1][0]:6.1f} s  {text}", flush=True)
-
-    def client(self, command: str, *, check: bool = True, timeout_seconds: float = 300) -> str:
-        """What a command prints that a user types on the client, in the project's folder."""
-        line = f". ~/.bashrc && cd {PROJECT} && {command}"
-        done = self.lab.run("client", "bash", "-c", line, check=check, timeout_seconds=timeout_seconds)
-        return done.stdout
-
-    def wait(self, what: str, done: Callable[[], Any], seconds: float = 180, every: float = 0.5) -> Any:
-        """What `done` returns once it is something. Raises TimeoutError."""
-        until = time.monotonic() + seconds
-        while not (found := done()):
-            if time.monotonic() > until:
-                raise TimeoutError(what)
-            time.sleep(every)
-        self.say(what)
-        return found
-
-    def nodes(self) -> list[str]:
-        """The names of the hosts that Ray takes to be alive."""
-        asked = "import json, ray; ray.init('auto', logging_level='ERROR', log_to_driver=False); "
-        asked += "print('NODES', json.dumps([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']]))"
-        told = self.lab.run("head", "python", "-c", asked, check=False).stdout
-        found = re.search(r"NODES (.*)", told)
-        return sorted(json.loads(found[1])) if found else []
-
-    @property
-    def store(self) -> Store:
-        return Store(self.lab.shared / "thaw" / "results" / NAME)
-
-    def events(self, kind: str) -> list[Event]:
-        log = self.store.events_jsonl
-        return [event for event in self.store.events() if event["kind"] == kind] if log.exists() else []
-
-    def record(self) -> SearchRecord:
-        return replay(self.store.events())
 
 
 def prepare(proof: Proof) -> None:
@@ -134,7 +79,7 @@ def bring_up(proof: Proof) -> None:
     proof.client("sh deploy/install.sh")
     proof.say("the client has the project")
     proof.client(f"tuner check --cluster {CLUSTER}")
-    proof.client(f"RAY_UP_enable_autoscaler_v2=0 ray up -y --no-config-cache {CLUSTER}")
+    proof.client(BRING_UP)
     proof.say("`ray up` has returned")
     proof.wait("head, w1 and w2 are nodes", lambda: proof.nodes() == sorted(NODES), every=1)
 
@@ -147,7 +92,7 @@ def submit(proof: Proof) -> None:
 
 def use_verbs(proof: Proof) -> None:
     """Look at the search, stop it and go on with it, from the client."""
-    proof.wait("the first trial trains", lambda: proof.events("epoch"))
+    proof.wait("the first trial trains", lambda: proof.events(NAME, "epoch"))
     listed = proof.client(f"tuner ls --cluster {CLUSTER}")
     assert NAME in listed, listed
     proof.say("`tuner ls` names it")
@@ -155,32 +100,32 @@ def use_verbs(proof: Proof) -> None:
     assert f"search {NAME}: up to {TRIALS} trials" in logs, logs
     proof.say("`tuner logs` has its lines")
     proof.client(f"tuner stop {NAME} --cluster {CLUSTER}")
-    assert proof.record().status == "stopped"
+    assert proof.record(NAME).status == "stopped"
     proof.say("`tuner stop` has stopped it")
     proof.client(f"tuner resume {NAME} --cluster {CLUSTER}")
     proof.say("`tuner resume` has returned")
-    proof.wait("it goes on", lambda: proof.events("search_resumed"))
+    proof.wait("it goes on", lambda: proof.events(NAME, "search_resumed"))
 
 
 def lose_a_host(proof: Proof) -> None:
     """Have a worker host's power cut while it trains, and give it back."""
 
     def at_work() -> Event | None:
-        running = {trial.id for trial in proof.record().trials if trial.status == "running"}
-        later = (event for event in reversed(proof.events("epoch")) if event["epoch"] > GRACE_EPOCHS)
+        running = {trial.id for trial in proof.record(NAME).trials if trial.status == "running"}
+        later = (event for event in reversed(proof.events(NAME, "epoch")) if event["epoch"] > GRACE_EPOCHS)
         return next((event for event in later if event["node"] in WORKERS and event["trial"] in running), None)
 
     found = proof.wait("a trial on a worker host is beyond the first rung", at_work)
     trial, lost = found["trial"], found["node"]
     proof.lab.switch_off(lost)
-    last = max(event["seq"] for event in proof.store.events())
-    epochs = proof.events("epoch")
+    last = max(event["seq"] for event in proof.store(NAME).events())
+    epochs = proof.events(NAME, "epoch")
     told = max(event["epoch"] for event in epochs if event["trial"] == trial)
-    saved = load_checkpoint(proof.store.last_checkpoint(trial))["epoch"]
+    saved = load_checkpoint(proof.store(NAME).last_checkpoint(trial))["epoch"]
     proof.say(f"{lost} is switched off; {trial} there was at epoch {told:g}, saved {saved:g}")
 
     def since_then(kind: str) -> Event | None:
-        later = (event for event in proof.events(kind) if event["seq"] > last)
+        later = (event for event in proof.events(NAME, kind) if event["seq"] > last)
         return next((event for event in later if event["trial"] == trial and event.get("node") != lost), None)
 
     reason = proof.wait(f"{trial} is to go on", lambda: since_then("trial_resumed"))["reason"]
@@ -194,14 +139,14 @@ def lose_a_host(proof: Proof) -> None:
 
 def inspect(proof: Proof) -> None:
     """Assert that nothing was lost, and nothing told twice."""
-    proof.wait("the search is complete", lambda: proof.record().status == "complete", 300)
-    record = proof.record()
+    proof.wait("the search is complete", lambda: proof.record(NAME).status == "complete", 300)
+    record = proof.record(NAME)
     statuses = Counter(trial.status for trial in record.trials)
     assert sum(statuses.values()) == TRIALS, statuses
     assert set(statuses) <= {"complete", "pruned"}, statuses
-    epochs = Counter((event["trial"], event["epoch"]) for event in proof.events("epoch"))
+    epochs = Counter((event["trial"], event["epoch"]) for event in proof.events(NAME, "epoch"))
     assert set(epochs.values()) == {1}, epochs
-    nodes = Counter(event["node"] for event in proof.events("epoch"))
+    nodes = Counter(event["node"] for event in proof.events(NAME, "epoch"))
     assert set(nodes) == set(NODES), nodes
     told = ", ".join(f"{count} on {node}" for node, count in sorted(nodes.items()))
     proof.say(f"{TRIALS} trials: {', '.join(f'{n} {status}' for status, n in statuses.items())}; epochs: {told}")
@@ -237,7 +182,19 @@ def search_on_s3(proof: Proof) -> None:
     assert "t0001" in table, table
 
 
-STEPS = (prepare, bring_up, submit, use_verbs, lose_a_host, inspect, search_on_s3, take_down)
+STEPS = (
+    prepare,
+    bring_up,
+    submit,
+    use_verbs,
+    lose_a_host,
+    inspect,
+    serve_on_the_head,
+    serve_through_ray_up,
+    serve_as_jobs,
+    search_on_s3,
+    take_down,
+)
 
 
 @contextmanager
