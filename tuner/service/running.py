@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -37,6 +38,7 @@ from tuner.store import write_atomically
 STEP_SECONDS = 1.0
 STREAMS_END_SECONDS = 2
 """that clients who listen have to leave; uvicorn would wait for them for ever"""
+_OPEN_FILES = 65_536
 _ANSWERS = "server.json"
 """in the state folder: where the server answers"""
 
@@ -56,6 +58,7 @@ def serve(settings: ServiceSettings, tell: Callable[[str], None]) -> None:
         LostLeaseError: another server has taken over the database; what runs is that one's.
     """
     require_results(settings.results)
+    _allow_open_files()
     with ExitStack() as left:
         database = open_migrated(settings)
         left.callback(database.close)
@@ -204,6 +207,14 @@ def _require_tokens(settings: ServiceSettings, database: Database) -> None:
                 f"--host {settings.host}: whoever reaches it could run searches; make a token first, by "
                 "`tuner token create NAME --scope admin`, or serve on 127.0.0.1"
             )
+
+
+def _allow_open_files() -> None:
+    """As many as this process may have: each who listens holds one, and shells mostly give 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _options(settings: ServiceSettings) -> dict[str, float]:

@@ -67,10 +67,21 @@ class Gate:
         if caller is None and not text and not session:
             return None
         if caller is None:
-            self._count(self._refused, f"address {request.client.host if request.client else ''}")
+            self._count_refused(request)
             return None
         self._count(self._asked, caller.token_id or caller.user_id)
         self._note(caller)
+        return caller
+
+    def caller_to_log_in(self, request: Request, text: str) -> Caller | None:
+        """Whose token this is, which somebody has typed in.
+
+        Raises:
+            TooManyError: too many that do not count have come from there.
+        """
+        caller = self._with_token(text)
+        if caller is None:
+            self._count_refused(request)
         return caller
 
     def counts_still(self, caller: Caller) -> bool:
@@ -106,6 +117,9 @@ class Gate:
                 with self._database.session() as session:
                     self._local_id = accounts.find_or_add_user(session, accounts.LOCAL_USER, self._clock()).id
             return self._local_id
+
+    def _count_refused(self, request: Request) -> None:
+        self._count(self._refused, f"address {request.client.host if request.client else ''}")
 
     def _count(self, rate: Rate, who: str) -> None:
         with self._lock:

@@ -137,6 +137,16 @@ def test_guessing_is_slowed_and_locks_nobody_out(service: SmallService) -> None:
     assert service.client.get("/v1/me", headers=ada).status_code == 200
 
 
+def test_guessing_at_the_login_is_slowed_as_well(service: SmallService) -> None:
+    token = service.token("ada")["Authorization"].removeprefix("Bearer ")
+    statuses = [
+        service.client.post("/login", data={"token": f"thaw_{number}"}, follow_redirects=False).status_code
+        for number in range(REFUSED_PER_MINUTE + 5)
+    ]
+    assert (statuses[0], statuses[-1]) == (401, 429)
+    assert service.client.post("/login", data={"token": token}, follow_redirects=False).status_code == 303
+
+
 def test_a_token_may_ask_only_so_often(service_database: Database, tmp_path: Any) -> None:
     with small_service(service_database, tmp_path, requests_per_minute=60) as service:
         ada = service.token("ada")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,3 +92,13 @@ def test_answers_do_not_wait_to_be_sent_together(tmp_path: Path) -> None:
                 return bool(await found)
 
     assert asyncio.run(is_sent_at_once())
+
+
+def test_a_server_may_have_as_many_listeners_as_the_system_lets_it() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        running._allow_open_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(soft, 65_536)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

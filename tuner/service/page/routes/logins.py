@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from tuner.service import accounts
-from tuner.service.page.routes.asking import Asked, Typed, go_to, page
+from tuner.service.page.routes.asking import Typed, go_to, page
 from tuner.service.page.sessions import Sessions
-from tuner.service.security import caller_or_none, require_own_page
+from tuner.service.security import caller_or_none, gate_of, require_own_page
 
 ROUTER = APIRouter()
 
@@ -24,12 +21,11 @@ def login_page(request: Request, next: str = "/") -> Response:
 
 
 @ROUTER.post("/login")
-def login(request: Request, services: Asked, typed: Typed) -> Response:
+def login(request: Request, typed: Typed) -> Response:
     """From now on the browser is who has the token."""
     require_own_page(request)
     next_page = _within(typed.get("next", ""))
-    with services.database.reading() as session:
-        caller = accounts.caller_with(session, typed.get("token", "").strip(), datetime.now(UTC))
+    caller = gate_of(request).caller_to_log_in(request, typed.get("token", "").strip())
     if caller is None or caller.token_id is None:
         return page("login.html", None, status=401, next=next_page, is_wrong=True)
     response = go_to(next_page)
