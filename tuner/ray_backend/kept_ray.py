@@ -34,6 +34,8 @@ ANSWER_SECONDS = 10.0
 EXIT_GONE, EXIT_KEPT = 1, 3
 """its Ray has ended; another process looks after the folder's Ray"""
 _LOOPBACK = "127.0.0.1"
+_OBJECT_STORE_BYTES = 500_000_000
+"""trials send numbers, no images; what Ray takes otherwise does not fit into the /dev/shm that containers have"""
 _FREE_PORTS = dict.fromkeys(("dashboard_port", "dashboard_agent_listen_port", "gcs_server_port"), 0)
 
 
@@ -64,6 +66,7 @@ def _head(temporary: Path, options: dict[str, Any]) -> Iterator[Any]:
     """A head that only this machine reaches, on ports that are free; `options`: of `RayParams`."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     given = {"node_ip_address": _LOOPBACK, "include_dashboard": False, "temp_dir": str(temporary), **_FREE_PORTS}
+    given["object_store_memory"] = _OBJECT_STORE_BYTES
     node = Node(RayParams(**given | options), head=True, shutdown_at_exit=False)
     try:
         yield node
