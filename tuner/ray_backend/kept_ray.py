@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def _tell(folder: Path, address: str, life: str, is_alive: Callable[[], bool]) -
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
     client, known = GcsClient(address=address), process_id(os.getpid())
-    while not asked.wait(BEAT_SECONDS if (folder / FACTS).exists() else 0):
+    while not asked.wait(BEAT_SECONDS if (folder / FACTS).exists() else 0.1):
         if not is_alive():
             sys.exit(EXIT_GONE)
         try:
@@ -90,7 +90,8 @@ def _tell(folder: Path, address: str, life: str, is_alive: Callable[[], bool]) -
         there = [node.resources_total for node in nodes if node.state == node.ALIVE]
         totals = {name: sum(resources.get(kind, 0.0) for resources in there) for name, kind in _KINDS.items()}
         facts = {"address": address, "life": life, "process": known.plain if known else {}, **totals}
-        write_atomically(folder / FACTS, json.dumps(facts))
+        with suppress(OSError):  # a disk that is full for a while is no end of a Ray that works
+            write_atomically(folder / FACTS, json.dumps(facts))
 
 
 _KINDS = {"cpus": "CPU", "gpus": "GPU"}
