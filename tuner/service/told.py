@@ -94,7 +94,7 @@ def last_error(output: Path, begin: int) -> str:
     mistakes: list[str] = []
     while lines and lines[-1].startswith(_ERROR):
         mistakes.insert(0, lines.pop().removeprefix(_ERROR))
-    return "; ".join(mistakes)
+    return "; ".join(mistakes).replace(":; ", ": ")  # after a line that says what the next ones are
 
 
 def _tail(output: Path, begin: int) -> str:

@@ -21,7 +21,7 @@ class _Renderer(RendererHTML):
         return self.renderToken(tokens, at, options, env)
 
     def table_open(self, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
-        opened = '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
+        opened = '<div class="scroll" tabindex="0" role="group" aria-label="{}">'
         return opened.format(Markup.escape(env["table"])) + self.renderToken(tokens, at, options, env)
 
     def table_close(self, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
@@ -49,9 +49,11 @@ def to_html(markdown: str, table: str) -> Markup:
     """
     env: dict[str, Any] = {"table": table}
     tokens = _parser().parse(markdown, env)
-    for token in tokens:
+    for at, token in enumerate(tokens):
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+        if token.type == "th_open" and not tokens[at + 1].content:
+            token.tag = tokens[at + 2].tag = "td"  # a heading that says nothing is none
     return Markup(_parser().renderer.render(tokens, _parser().options, env))
 
 

@@ -15,6 +15,7 @@ ENGLISH: Mapping[str, str] = {
     "data": "Data",
     "log_out": "Log out",
     "table": "Table, can be scrolled sideways",
+    "table_of": "{name}: table, can be scrolled sideways",
     "cancel": "Back",
     # the list
     "trials_done": "{ended} of {budget} trials",
@@ -145,6 +146,7 @@ ENGLISH: Mapping[str, str] = {
     "one": "One",
     "other": "Other",
     "choose": "choose ...",
+    "one_and_other": "{one} and {other}",
     "compare_do": "Compare",
     "too_few": "It takes two searches that have begun.",
     # new

@@ -168,11 +168,12 @@ def test_what_is_no_picture_is_none(tmp_path: Path) -> None:
 
 def test_markdown_of_the_reports_becomes_html() -> None:
     html = markdown.to_html(
-        "## Worth it?\n\nOn `val` a \\| b.\n\n| x | y |\n|---|---|\n| 1 | \\<b> |\n\n- [0.1, 0.2]\n", table="a <table>"
+        "## Worth it?\n\nOn `val` a \\| b.\n\n| x | |\n|---|---|\n| 1 | \\<b> |\n\n- [0.1, 0.2]\n", table="a <table>"
     )
     assert "<h3>Worth it?</h3>" in html
-    assert '<div class="scroll" tabindex="0" role="region" aria-label="a &lt;table&gt;"><table>' in html
+    assert '<div class="scroll" tabindex="0" role="group" aria-label="a &lt;table&gt;"><table>' in html
     assert "<td>&lt;b&gt;</td>" in html
+    assert "<th>x</th>\n<td></td>" in html, "what says nothing is no heading"
     assert "<li>[0.1, 0.2]</li>" in html
     assert markdown.to_inline_html("a \\* <i>") == "a * &lt;i&gt;"
 

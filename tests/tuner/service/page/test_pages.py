@@ -174,6 +174,7 @@ def test_what_is_wanted_of_a_search_is_asked_by_forms(service: SmallService) -> 
     service.be("mine", "complete")
     assert post(service, "/searches/mine/extend", trials="4", epochs="").status_code == 303
     assert (row_of(service, "mine").wish or {})["trials"] == 4
+    assert not (row_of(service, "mine").wish or {})["accept_changes"]
     refused = post(service, "/searches/mine/extend", trials="4", epochs="2")
     assert refused.status_code == 422
     assert "one kind at a time" in refused.text

@@ -33,6 +33,8 @@ from tuner.service.services import Health, Services, open_services
 from tuner.service.settings import ServiceSettings
 from tuner.store import Store
 
+SKIPPED_LEVELS = """all => all.filter((one, at) => at && Number(one.tagName[1]) > Number(all[at - 1].tagName[1]) + 1)
+    .map((one) => one.textContent)"""
 pytestmark = pytest.mark.real
 expect = sync_api.expect
 expect.set_options(timeout=60_000)  # a busy machine is slow
@@ -129,6 +131,11 @@ def opened(browser: Any, request: pytest.FixtureRequest) -> Iterator[Opened]:
     with opened_window(browser, **getattr(request, "param", {})) as found:
         yield found
         assert found.said == []
+
+
+def rows_named(page: Any) -> list[str]:
+    """Likewise where no script may run in the page."""
+    return [row.get_attribute("data-trial") for row in page.locator("#trials tbody tr").all()]
 
 
 def rows(page: Any) -> list[str]:
@@ -228,6 +235,7 @@ def test_stopping_asks_once_and_shows_that_it_is_under_way(running: Running, ope
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="Stop")).to_be_focused()
     assert running.row("ends").desired == "run"
     page.get_by_role("button", name="Stop").click()
     dialog.get_by_role("button", name="Stop").click()
@@ -284,6 +292,7 @@ def test_a_search_is_planned_and_begun(running: Running, opened: Opened, monkeyp
     page.get_by_label("Name").fill("a b")
     page.get_by_role("button", name="Start").click()
     expect(page.locator("#name-mistake-1")).to_be_visible()
+    expect(page.get_by_label("Name")).to_be_focused()
     opened.said.clear()  # that the form was answered with 422
     page.get_by_label("Name").fill("begun")
     page.get_by_role("button", name="Start").press("Enter")
@@ -312,6 +321,30 @@ def test_an_archive_is_uploaded_and_its_pictures_are_shown(running: Running, ope
     assert page.locator(".pictures img").evaluate_all(loaded) > 0
 
 
+@pytest.mark.parametrize("opened", [{"java_script_enabled": False}], indirect=True, ids=["no scripts"])
+def test_without_scripts_rows_are_found_and_sorted_and_a_search_is_begun(
+    running: Running,
+    shown: Store,  # noqa: ARG001
+    opened: Opened,
+) -> None:
+    page = opened.page
+    page.goto(running.url)
+    page.get_by_role("link", name="shown").click()
+    page.locator("thead button", has_text=re.compile("^trial$")).click()
+    assert rows_named(page) == ["t0001", "t0002", "t0003", "t0004"]
+    page.get_by_label("Find").fill("lite1")
+    page.get_by_role("button", name="Show", exact=True).click()
+    assert rows_named(page) == ["t0002"]
+    expect(page.locator("#learning noscript p")).to_be_visible()
+    page.goto(f"{running.url}/data")
+    expect(page.locator("noscript p")).to_be_visible()
+    page.get_by_role("link", name="New search").click()
+    page.get_by_label("Name").fill("plain")
+    page.get_by_role("button", name="Start").click()
+    expect(page).to_have_url(f"{running.url}/searches/plain")
+    expect(page.locator("#search-facts .badge")).to_have_text("queued")
+
+
 PAGES = ("/", "/searches/shown", "/searches/new", "/compare?a=shown&b=shown", "/data", "/data/cats", "/nothing")
 
 
@@ -336,6 +369,9 @@ def test_all_can_be_read_and_reached(running: Running, shown: Store, opened: Ope
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert page.locator("a, button, input, select, textarea, summary, [tabindex='0']").evaluate_all(NAMELESS) == []
         assert page.locator("h1").count() == 1, path
+        assert page.locator("h1, h2, h3").evaluate_all(SKIPPED_LEVELS) == [], path
+        names = page.locator("[role=region]").evaluate_all("all => all.map((one) => one.ariaLabel)")
+        assert len(names) == len(set(names)), path
         duplicates = "ids => ids.map(one => one.id).filter((id, at, all) => all.indexOf(id) !== at)"
         assert page.locator("[id]").evaluate_all(duplicates) == [], path
         page.keyboard.press("Tab")
