@@ -34,7 +34,8 @@ async def submit_proved(
 
 def _submit(services: Services, caller: Caller, submission: Submission, key: str | None) -> str:
     with services.database.session() as session:
-        user = session.get_one(UserRow, caller.user_id)
+        # one at a time of a user, so that a submission that is sent twice at once finds its key
+        user = session.get_one(UserRow, caller.user_id, with_for_update=True)
         row, is_new = submit(session, submission, user, services.settings.results, datetime.now(UTC), key)
         if is_new:
             require_overrides(submission)  # of a space that is known by now; its mistakes take the row back
