@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -206,6 +208,20 @@ class SmallServer:
                     process.kill()
         if self.process is not None:
             self.process.wait()
+
+
+@contextmanager
+def small_server(cpus: int = 2) -> Iterator[SmallServer]:
+    """One that answers and has data; nothing of it is left."""
+    folder = Path(tempfile.mkdtemp(prefix="srv"))  # sockets need short paths
+    made = SmallServer(folder, cpus)
+    try:
+        made.start()
+        made.register_data()
+        yield made
+    finally:
+        made.end()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def space_yaml(epochs: int = 2) -> str:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from small_servers import SmallServer
+from small_servers import SmallServer, small_server
 
 TRIALS, EPOCHS = 3, 40
 
 
 @pytest.fixture
 def server() -> Iterator[SmallServer]:
-    folder = Path(tempfile.mkdtemp(prefix="srv"))  # sockets need short paths
-    made = SmallServer(folder, cpus=1)
-    try:
-        made.start()
-        made.register_data()
+    with small_server(cpus=1) as made:
         yield made
-    finally:
-        made.end()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.real

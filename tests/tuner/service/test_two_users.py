@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from small_servers import SmallServer
+from small_servers import SmallServer, small_server
 
 pytestmark = pytest.mark.long
 
@@ -21,15 +18,8 @@ BEGINNINGS = ("trial_started", "trial_resumed")
 
 @pytest.fixture
 def server() -> Iterator[SmallServer]:
-    folder = Path(tempfile.mkdtemp(prefix="srv"))  # sockets need short paths
-    made = SmallServer(folder)
-    try:
-        made.start()
-        made.register_data()
+    with small_server() as made:
         yield made
-    finally:
-        made.end()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def running(server: SmallServer, name: str) -> set[str]:

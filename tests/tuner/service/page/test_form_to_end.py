@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from small_browsers import launched, opened_window, sync_api
-from small_servers import DATA, SmallServer, space_yaml
+from small_servers import DATA, SmallServer, small_server, space_yaml
 
 pytestmark = pytest.mark.real
 
@@ -19,15 +16,8 @@ SLOW = 240_000
 
 @pytest.fixture
 def server() -> Iterator[SmallServer]:
-    folder = Path(tempfile.mkdtemp(prefix="srv"))  # sockets need short paths
-    made = SmallServer(folder)
-    try:
-        made.start()
-        made.register_data()
+    with small_server() as made:
         yield made
-    finally:
-        made.end()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_search_is_begun_in_the_form_and_watched_to_its_end(server: SmallServer) -> None:
