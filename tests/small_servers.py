@@ -135,7 +135,8 @@ class SmallServer:
 
         def has_come() -> bool:
             found = self.search(name)
-            assert found["state"] != "failed" and not found["has_changed"], found["reason"]
+            assert found["state"] != "failed", found["reason"]
+            assert not found["has_changed"], found["reason"]
             return self.count(name, *kinds) >= count
 
         self.wait(has_come, f"{name} has told {count} times of {' or '.join(kinds)}")
