@@ -23,12 +23,14 @@ def login(
     token_file: Token = None,
 ) -> None:
     """Make a server known here, for `--remote`; asks for the token, and keeps it where only you can read it."""
-    from tuner.client.logins import Login, Logins, is_open_to_listeners, server_url
+    from tuner.client.logins import NONE_KNOWN, Login, Logins, is_open_to_listeners, server_url
 
     logins = Logins()
     if url is None:
         for known in logins.all():
             print(f"{known.url}{' (default)' if known == logins.find(None) else ''}")
+        if not logins.all():
+            print(NONE_KNOWN)
         return
     url = server_url(url)
     token = None if token_file is None and _asks_for_no_token(url) else _token(url, token_file)

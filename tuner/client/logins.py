@@ -13,6 +13,7 @@ from platformdirs import user_config_path
 
 from trainable.errors import UserError, nearest
 
+NONE_KNOWN = "no server is known yet; `tuner login URL` makes one known"
 _FILE = "servers.json"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -75,7 +76,7 @@ class Logins:
         logins = self.all()
         if given is None:
             if not logins:
-                raise UserError("--remote: no server is known yet; `tuner login URL` makes one known")
+                raise UserError(NONE_KNOWN)
             return logins[-1]
         if "://" not in given:
             raise UserError(f"--server {given!r}: must be a URL{nearest(given, [login.url for login in logins])}")

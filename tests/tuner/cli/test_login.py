@@ -98,5 +98,6 @@ def test_several_servers_and_a_default(run_tuner: RunTuner, token_file: Path) ->
 
 def test_without_a_login_a_command_says_how(run_tuner: RunTuner) -> None:
     ran = run_tuner("ls", "--remote")
-    assert (ran.code, ran.err) == (2, "error: --remote: no server is known yet; `tuner login URL` makes one known\n")
+    assert (ran.code, ran.err) == (2, "error: no server is known yet; `tuner login URL` makes one known\n")
     assert "no search" not in ran.out
+    assert run_tuner("login").out == "no server is known yet; `tuner login URL` makes one known\n"
