@@ -132,9 +132,9 @@ def _granted(call: Call) -> dict[str, Any]:
 
 def _facts(search: "Search") -> dict[str, Any]:
     """What `tuner show` says of a search; where the server knows better than its log, how it is."""
-    waits = search.state in ("queued", "starting", "stopping")
     if search.facts is not None:
-        return {**search.facts, "status": search.state} if waits else search.facts
+        is_told = search.state == search.facts["status"] and not search.has_changed
+        return search.facts if is_told else {**search.facts, "status": search.state, "reason": search.reason}
     return {
         **{"name": search.name, "status": search.state, "reason": search.reason},
         **{"finished": "", "objective": "", "best_value": None, "started": ""},

@@ -11,6 +11,7 @@ import pytest
 from service_rows import NOON
 from small_searches import RunTuner
 from small_service import SmallService
+from sqlalchemy import select
 
 from tuner.cli import elsewhere
 from tuner.client import Client
@@ -76,6 +77,15 @@ def test_a_search_that_waits_is_listed(server: SmallService, run_tuner: RunTuner
     assert "status: queued" in run_tuner("show", "new", "--remote").out
     server.be("new", "running")
     assert run_tuner("ls", "--remote").out.splitlines()[2].split() == ["new", "running"]
+
+
+def test_what_the_server_knows_better_than_the_log_is_shown(server: SmallService, run_tuner: RunTuner) -> None:
+    with server.services.database.session() as session:
+        row = session.scalars(select(SearchRow)).one()
+        row.state, row.refused_wish, row.reason = "stopped", 0, "resume it with accept_changes: code: a -> b"
+    shown = run_tuner("show", "searched", "--remote").out
+    assert "status: stopped" in shown
+    assert "resume it with accept_changes: code: a -> b" in shown
 
 
 @pytest.mark.parametrize(
