@@ -33,12 +33,16 @@ def get_queue(services: Shared, _: Reader) -> Page[QueuedAnswer]:
     return Page(items=[QueuedAnswer.model_validate(queued) for queued in services.engine.queue()])
 
 
+@root.head(
+    "/healthz", response_class=PlainTextResponse, include_in_schema=False
+)  # as programs that watch services like to ask
 @root.get("/healthz", response_class=PlainTextResponse, responses=_TEXT)
 def get_alive() -> str:
     """Whether the process answers."""
     return "ok\n"
 
 
+@root.head("/readyz", include_in_schema=False)
 @root.get("/readyz", responses={503: {"model": HealthAnswer, "description": "Service Unavailable"}})
 def get_ready(services: Shared, response: Response) -> HealthAnswer:
     """Whether searches that are submitted now would be begun: the database, the lease on it, and Ray."""

@@ -14,6 +14,7 @@ def test_it_is_alive_and_ready(service: SmallService) -> None:
     answer = service.client.get("/readyz")
     assert (answer.status_code, answer.json()["problem"]) == (503, "Ray does not answer")
     assert service.client.get("/healthz").status_code == 200
+    assert [service.client.head(path).status_code for path in ("/healthz", "/readyz")] == [200, 503]
 
 
 def test_who_asks_on_this_machine_is_its_user(service: SmallService) -> None:
