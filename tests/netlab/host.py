@@ -81,8 +81,9 @@ class Host:
         variables = {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash", "PATH": path}
         variables |= {"LANG": "C.UTF-8", "TERM": "dumb", "RAY_USAGE_STATS_ENABLED": "0"}
         settings = [f"{name}={value}" for name, value in variables.items()]
-        namespaces = ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--wd=/root"]
-        return [*namespaces, "env", "-i", *settings, *command]
+        namespaces = ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid"]
+        # nsenter would go to the folder of the machine
+        return [*namespaces, "env", "-i", "--chdir=/root", *settings, *command]
 
 
 def write_disks(folder: Path, name: str, hosts_file: str, keys: Path, shown: Sequence[Path], venv: Path | None) -> None:

@@ -49,6 +49,11 @@ def test_a_host_has_its_own_files_and_processes_and_one_folder_of_all(lab: Lab) 
     assert int(ssh(lab, "w2", "ls -d /proc/[0-9]* | wc -l").stdout) < 10
 
 
+def test_a_command_begins_in_the_hosts_own_home(lab: Lab) -> None:
+    ssh(lab, "head", "touch /root/at-home")
+    assert lab.run("head", "cat", "at-home", check=False).returncode == 0
+
+
 def test_a_host_that_was_switched_off_keeps_its_disk(lab: Lab) -> None:
     ssh(lab, "w1", "touch /root/kept")
     lab.switch_off("w1")
