@@ -18,7 +18,7 @@ ENGLISH: Mapping[str, str] = {
     "table_of": "{name}: table, can be scrolled sideways",
     "cancel": "Back",
     # the list
-    "trials_done": "{ended} of {budget} trials",
+    "trials_done": "{ended} of {budget}",
     "trials_done_open": "{ended}",
     "running_now": "{count} in training",
     "time_left": "about {duration} left",
