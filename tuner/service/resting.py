@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 from datetime import datetime, timedelta
 
@@ -12,12 +14,15 @@ from tuner.interruption import STOP
 from tuner.service.database.rows import SearchRow, State
 from tuner.service.ids import new_id
 from tuner.service.ledger import Ledger
+from tuner.service.submission import NAME
 from tuner.service.told import told_since
 from tuner.spending import told_at
 from tuner.storage.home import runs_search
 from tuner.storage.place import is_url, split_place
 from tuner.storage.results_folder import searches_in
 from tuner.store import Store
+
+_log = logging.getLogger(__name__)
 
 
 def see_to_resting(ledger: Ledger, row: SearchRow, now: datetime) -> None:
@@ -49,27 +54,32 @@ def take_in_found(ledger: Ledger, now: datetime) -> None:
     known = {row.name for row in ledger.rows()}
     for place in searches_in(ledger.settings.results):
         name = split_place(place)[1]
-        if name in known or name.startswith("."):  # one that is just being removed
+        if name in known or not re.fullmatch(NAME, name):  # one that is just being removed, or what no search is called
             continue
-        store = Store(place)
-        state, reason = _state_of(store)
-        began = next((at for event in store.events() if (at := told_at(event))), None)
-        row = SearchRow(
-            id=new_id(),
-            name=name,
-            submission={},
-            submitted_at=datetime.fromtimestamp(began, now.tzinfo) if began else now,
-            desired="run" if state == "running" else "stop",
-            desired_at=now,
-            state=state,
-            state_since=now,
-            reason=reason,
-        )
         try:
+            row = _found(Store(place), name, now)
             with ledger.database.session() as session:
                 session.add(row)
         except IntegrityError:  # it has just been submitted
             continue
+        except Exception:  # whatever lies there, the others are searches all the same
+            _log.info("results %s: %r cannot be read as a search", ledger.settings.results, name, exc_info=True)
+
+
+def _found(store: Store, name: str, now: datetime) -> SearchRow:
+    state, reason = _state_of(store)
+    began = next((at for event in store.events() if (at := told_at(event))), None)
+    return SearchRow(
+        id=new_id(),
+        name=name,
+        submission={},
+        submitted_at=datetime.fromtimestamp(began, now.tzinfo) if began else now,
+        desired="run" if state == "running" else "stop",
+        desired_at=now,
+        state=state,
+        state_since=now,
+        reason=reason,
+    )
 
 
 def _see_to_outsider(ledger: Ledger, row: SearchRow, now: datetime) -> None:

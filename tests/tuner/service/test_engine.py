@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -472,6 +473,16 @@ def test_an_extension_that_was_refused_is_begun_once_changes_are_accepted(bench:
     bench.step()
     assert bench.told("mine") == ("running", "")
     assert not bench.row("mine").has_changed
+
+
+def test_what_is_no_search_hides_none(bench: Bench) -> None:
+    (bench.settings.results / "a" / "events.jsonl").mkdir(parents=True)
+    Store.create(bench.settings.results, "mine").append("search_started", granted={})
+    renamed = bench.settings.results / "mine of May"
+    shutil.copytree(bench.settings.results / "mine", renamed)
+    bench.step()
+    assert bench.told("mine")[0] == "stopped"
+    assert len(bench.engine._ledger.rows()) == 1, "what no address leads to is not listed"
 
 
 def test_gpu_hours_that_are_used_up_end_what_runs(bench: Bench) -> None:
