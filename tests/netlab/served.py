@@ -30,7 +30,7 @@ def serve_on_the_head(proof: Proof) -> None:
         proof.client(f"tuner login {URL}")
         proof.client(f"tuner upload /mnt/shared/data --name {DATA}")
         proof.say("`tuner login` and `tuner upload` have returned, through `ray attach --port-forward`")
-        told = proof.client(f"tuner search space.yaml --name {SERVED} {OPTIONS}")
+        told = proof.client(f"tuner search space.yaml --name {SERVED} {OPTIONS}", timeout_seconds=600)
         assert "t0001" in told, told
     proof.say(f"`tuner search --remote` has followed its search to the end: {_checked(proof, SERVED)}")
 
@@ -71,7 +71,7 @@ def _wait_for_end(proof: Proof, search: str) -> None:
     def ended() -> bool:
         return bool(proof.events(search, "search_ended")) and proof.record(search).status == "complete"
 
-    proof.wait(f"{search} is complete", ended, 300, 1)
+    proof.wait(f"{search} is complete", ended, 600, 1)
     proof.say(_checked(proof, search))
 
 
