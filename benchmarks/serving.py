@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.comparing import ROOT, quiet_environment
 from tuner.client import Client
 from tuner.client.refusals import UnreachableError
-from tuner.service.accounts import create_token
+from tuner.service.access.accounts import create_token
 from tuner.service.database.connection import open_database
 from tuner.service.database.rows import DataSetRow, UserRow
 from tuner.service.ids import new_id

@@ -23,7 +23,7 @@ import psutil
 from ruamel.yaml import YAML
 from small_searches import ROOT, tiny_space, write_labels_csv
 
-from tuner.service.accounts import create_token
+from tuner.service.access.accounts import create_token
 from tuner.service.database.connection import open_database
 from tuner.service.database.rows import DataSetRow
 from tuner.service.ids import new_id

@@ -22,7 +22,7 @@ from PIL import Image
 from small_clusters import ROOT
 from small_servers import SmallServer
 
-from tuner.service.accounts import create_token
+from tuner.service.access.accounts import create_token
 from tuner.service.database.connection import open_database
 from tuner.service.page.sessions import COOKIE
 

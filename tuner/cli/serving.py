@@ -133,7 +133,7 @@ def require_user_name(name: str) -> None:
     """Raises UserError where nobody may be called so."""
     import re
 
-    from tuner.service.submission import NAME
+    from tuner.service.submissions.submission import NAME
 
     if not re.fullmatch(NAME, name):
         raise UserError(f"user {name!r}: up to 100 letters, digits, '.', '_' and '-'; choose such a name")

@@ -30,7 +30,7 @@ def create(
     require_user_name(user)
     lifetime = None if days is None else timedelta(days=days)
     with database_session(results, state, database) as session:
-        from tuner.service.accounts import create_token
+        from tuner.service.access.accounts import create_token
 
         _, text = create_token(session, user, scope, datetime.now(UTC), lifetime)
     print(text)
@@ -39,7 +39,7 @@ def create(
 @token.command()
 def ls(results: Results = DEFAULT_RESULTS, state: State = None, database: DatabaseUrl = None) -> None:
     """List the tokens that there have been; none of them can be had again."""
-    from tuner.service.accounts import list_tokens
+    from tuner.service.access.accounts import list_tokens
 
     with database_session(results, state, database) as session:
         rows = [
@@ -67,7 +67,7 @@ def revoke(
     database: DatabaseUrl = None,
 ) -> None:
     """Have a token count no more, from the next request on."""
-    from tuner.service.accounts import revoke_token
+    from tuner.service.access.accounts import revoke_token
 
     with database_session(results, state, database) as session:
         row = revoke_token(session, id, datetime.now(UTC))

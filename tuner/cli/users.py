@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(help="as `tuner user ls` shows it", metavar
 @user.command()
 def ls(results: Results = DEFAULT_RESULTS, state: State = None, database: DatabaseUrl = None) -> None:
     """List who has had a token, or has submitted a search."""
-    from tuner.service.accounts import list_users
+    from tuner.service.access.accounts import list_users
 
     with database_session(results, state, database) as session:
         rows = [
@@ -49,7 +49,7 @@ def limit(
     database: DatabaseUrl = None,
 ) -> None:
     """Say what a user may take from now on; what is not given is without limit. The server heeds it within a minute."""
-    from tuner.service.accounts import find_or_add_user
+    from tuner.service.access.accounts import find_or_add_user
 
     require_user_name(name)
     with database_session(results, state, database) as session:
@@ -77,7 +77,7 @@ def enable(name: Name, results: Results = DEFAULT_RESULTS, state: State = None, 
 
 
 def _set_disabled(name: str, is_disabled: bool, results: str, state: Path | None, database: str | None) -> None:
-    from tuner.service.accounts import find_user
+    from tuner.service.access.accounts import find_user
 
     with database_session(results, state, database) as session:
         find_user(session, name).is_disabled = is_disabled

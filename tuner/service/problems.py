@@ -25,7 +25,7 @@ from tuner.service.errors import (
     TooManyError,
     UnknownCallerError,
 )
-from tuner.service.findings import message_of
+from tuner.service.submissions.findings import message_of
 
 _log = logging.getLogger(__name__)
 

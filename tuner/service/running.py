@@ -20,16 +20,16 @@ import uvicorn
 from trainable.errors import UserError
 from tuner.mounts import is_shared
 from tuner.processes import process_id
-from tuner.service.accounts import any_token
+from tuner.service.access.accounts import any_token
 from tuner.service.api.app import make_app
 from tuner.service.database.connection import Database, open_database
-from tuner.service.drivers.local import LocalDrivers
-from tuner.service.drivers.ray_job import RayJobs
-from tuner.service.engine import Engine
+from tuner.service.engine.drivers.local import LocalDrivers
+from tuner.service.engine.drivers.ray_job import RayJobs
+from tuner.service.engine.engine import Engine
+from tuner.service.engine.kept_ray import KeptRay
+from tuner.service.engine.ledger import Ledger
+from tuner.service.engine.server_lease import BEAT_SECONDS, ServerLease, take_lease
 from tuner.service.errors import LostLeaseError
-from tuner.service.kept_ray import KeptRay
-from tuner.service.ledger import Ledger
-from tuner.service.server_lease import BEAT_SECONDS, ServerLease, take_lease
 from tuner.service.services import open_services
 from tuner.service.settings import ServiceSettings
 from tuner.storage.results_folder import require_results

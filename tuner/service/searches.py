@@ -19,7 +19,7 @@ from trainable.errors import UserError, nearest
 from tuner.service.database.rows import BUSY, DataSetRow, IdempotencyKeyRow, SearchRow, State, UserRow
 from tuner.service.errors import ConflictError, NotFoundError
 from tuner.service.ids import new_id
-from tuner.service.submission import Extend, GoOn, Submission, Wish, read_wish
+from tuner.service.submissions.submission import Extend, GoOn, Submission, Wish, read_wish
 from tuner.storage.place import Place
 from tuner.store import Store
 

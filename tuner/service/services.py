@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
-from tuner.service.broadcasting import Broadcaster
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import SearchRow
-from tuner.service.readings import Readings
 from tuner.service.searches import shown_state
 from tuner.service.settings import ServiceSettings
+from tuner.service.watching.broadcasting import Broadcaster
+from tuner.service.watching.readings import Readings
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 
-from tuner.service.accounts import Caller
+from tuner.service.access.accounts import Caller
 from tuner.service.commands import Commands
 from tuner.service.database.rows import UserRow
-from tuner.service.proving import overrides_of, require_overrides, require_space
 from tuner.service.searches import submit
 from tuner.service.services import Services
-from tuner.service.submission import Submission
+from tuner.service.submissions.proving import overrides_of, require_overrides, require_space
+from tuner.service.submissions.submission import Submission
 
 
 async def submit_proved(

@@ -12,7 +12,7 @@ import pytest
 from small_searches import MakeSpace, RunTuner
 
 from tuner.cli import elsewhere
-from tuner.service.submission import Submission, reading_of, search_arguments
+from tuner.service.submissions.submission import Submission, reading_of, search_arguments
 
 
 @pytest.fixture

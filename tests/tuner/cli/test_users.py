@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_searches import RunTuner
 
-from tuner.service.accounts import caller_with, find_user
+from tuner.service.access.accounts import caller_with, find_user
 from tuner.service.database.connection import open_database
 
 

@@ -14,7 +14,7 @@ from service_rows import NOON
 from sqlalchemy import select
 from told_search import ToldSearch
 
-from tuner.service.accounts import create_token
+from tuner.service.access.accounts import create_token
 from tuner.service.api.app import make_app
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import Scope, SearchRow, State

@@ -16,13 +16,13 @@ from small_service import SmallService, small_service
 from sqlalchemy import select
 
 from tuner.config import DataReading
-from tuner.service.accounts import create_token, list_tokens, revoke_token
+from tuner.service.access.accounts import create_token, list_tokens, revoke_token
+from tuner.service.access.security import REFUSED_PER_MINUTE
 from tuner.service.api.answers import to_cursor
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import UserRow
 from tuner.service.page.sessions import COOKIE
-from tuner.service.security import REFUSED_PER_MINUTE
-from tuner.service.submission import Submission, search_arguments
+from tuner.service.submissions.submission import Submission, search_arguments
 
 SEARCH = {"space": "quick", "data": "cats"}
 

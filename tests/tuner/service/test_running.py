@@ -14,9 +14,9 @@ from small_searches import RunTuner
 
 from tuner.cli import serving
 from tuner.service import running
-from tuner.service.accounts import create_token
+from tuner.service.access.accounts import create_token
 from tuner.service.database.connection import open_database
-from tuner.service.server_lease import take_lease
+from tuner.service.engine.server_lease import take_lease
 from tuner.service.settings import ServiceSettings
 
 

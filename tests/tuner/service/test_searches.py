@@ -17,7 +17,7 @@ from tuner.service.database.connection import Database
 from tuner.service.database.rows import DataSetRow, SearchRow, State, UserRow
 from tuner.service.errors import ConflictError, NotFoundError
 from tuner.service.searches import Listing
-from tuner.service.submission import Extend, GoOn, Submission
+from tuner.service.submissions.submission import Extend, GoOn, Submission
 from tuner.store import Store
 
 

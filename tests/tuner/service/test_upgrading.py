@@ -17,10 +17,10 @@ from tuner.resumption import prove_again
 from tuner.service import searches
 from tuner.service.database.connection import open_database, revisions
 from tuner.service.database.rows import SearchRow
-from tuner.service.engine import Engine
-from tuner.service.ledger import Ledger
+from tuner.service.engine.engine import Engine
+from tuner.service.engine.ledger import Ledger
 from tuner.service.settings import ServiceSettings
-from tuner.service.submission import GoOn
+from tuner.service.submissions.submission import GoOn
 from tuner.store import Store
 
 PREVIOUS = revisions()[-2]

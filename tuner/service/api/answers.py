@@ -16,9 +16,9 @@ from trainable.errors import UserError
 from trainable.weights import find_weights
 from tuner.records import EpochRecord, TrialRecord
 from tuner.service.database.rows import DataSetRow, DataState, Scope, SearchRow, State
-from tuner.service.readings import Summary
 from tuner.service.searches import shown_state
 from tuner.service.services import QueuedSearch
+from tuner.service.watching.readings import Summary
 
 Item = TypeVar("Item")
 

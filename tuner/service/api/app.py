@@ -11,16 +11,16 @@ from fastapi.routing import APIRoute
 from starlette.types import Scope
 
 from trainable.errors import UserError, nearest
+from tuner.service.access.protection import HEADERS, BoundedBodies, SafeHeaders, TextAddresses
+from tuner.service.access.security import Gate, Reader
 from tuner.service.api import data, events, operations, searches, spaces, trials
 from tuner.service.commands import Commands
-from tuner.service.inspections import Inspections
+from tuner.service.data.inspections import Inspections
 from tuner.service.metrics import MeasuredRequests, Metrics
 from tuner.service.page.problems import problem_answer
 from tuner.service.page.routes import pages_router
 from tuner.service.page.sessions import Sessions
 from tuner.service.problems import add_problems, schemas
-from tuner.service.protection import HEADERS, BoundedBodies, SafeHeaders, TextAddresses
-from tuner.service.security import Gate, Reader
 from tuner.service.services import Services
 
 PREFIX = "/v1"

@@ -10,10 +10,10 @@ from fastapi import Depends, Path, Query, Request
 from tuner.service.commands import Commands
 from tuner.service.database.rows import SearchRow
 from tuner.service.errors import NotFoundError
-from tuner.service.reading import Reading
 from tuner.service.searches import find_search
 from tuner.service.services import Services
-from tuner.service.submission import NAME
+from tuner.service.submissions.submission import NAME
+from tuner.service.watching.reading import Reading
 
 
 def services_of(request: Request) -> Services:

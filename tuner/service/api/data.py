@@ -9,18 +9,18 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from tuner.config import DataReading
-from tuner.service import data_sets
-from tuner.service.accounts import Caller
+from tuner.service.access.accounts import Caller
+from tuner.service.access.security import Reader, Submitter
 from tuner.service.api.answers import DataAnswer, Page, PictureAnswer, from_cursor, to_cursor
 from tuner.service.api.common import Cursor, Limit, Shared, now
+from tuner.service.data import data_sets
+from tuner.service.data.listing import read_listing
+from tuner.service.data.pictures import thumbnail
 from tuner.service.database.rows import DataSetRow
 from tuner.service.errors import NotFoundError
-from tuner.service.listing import read_listing
-from tuner.service.pictures import thumbnail
 from tuner.service.problems import refusals
-from tuner.service.security import Reader, Submitter
 from tuner.service.services import Services
-from tuner.service.submission import NAME, Name, Sent
+from tuner.service.submissions.submission import NAME, Name, Sent
 
 router = APIRouter(prefix="/data", tags=["data"])
 

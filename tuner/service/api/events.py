@@ -10,13 +10,13 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from tuner.service.accounts import Caller
+from tuner.service.access.accounts import Caller
+from tuner.service.access.security import Gate, Reader, gate_of
 from tuner.service.api.answers import LogsAnswer
 from tuner.service.api.common import SearchName, Shared, row_of
 from tuner.service.errors import TooManyError
-from tuner.service.logs import PART_BYTES, log_of, read_end, read_part
 from tuner.service.problems import refusals
-from tuner.service.security import Gate, Reader, gate_of
+from tuner.service.watching.logs import PART_BYTES, log_of, read_end, read_part
 
 router = APIRouter(prefix="/searches/{name}", tags=["events"])
 

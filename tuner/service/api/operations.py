@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import text
 from starlette.responses import PlainTextResponse
 
+from tuner.service.access.security import Reader
 from tuner.service.api.answers import HealthAnswer, MeAnswer, Page, QueuedAnswer
 from tuner.service.api.common import Shared
 from tuner.service.metrics import Metrics
 from tuner.service.problems import refusals
-from tuner.service.security import Reader
 
 router = APIRouter(tags=["operations"])
 root = APIRouter(tags=["operations"])

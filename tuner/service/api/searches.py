@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from tuner.service import searches
-from tuner.service.accounts import Caller
+from tuner.service.access.accounts import Caller
+from tuner.service.access.security import Reader, Submitter
 from tuner.service.api.answers import Page, SearchAnswer, from_cursor, to_cursor
 from tuner.service.api.common import (
     Cursor,
@@ -23,11 +24,10 @@ from tuner.service.api.common import (
 )
 from tuner.service.database.rows import SearchRow, State
 from tuner.service.problems import refusals
-from tuner.service.proving import require_space
 from tuner.service.searches import Listing
-from tuner.service.security import Reader, Submitter
 from tuner.service.services import Services
-from tuner.service.submission import Extend, GoOn, Submission
+from tuner.service.submissions.proving import require_space
+from tuner.service.submissions.submission import Extend, GoOn, Submission
 from tuner.service.submitting import submit_proved
 
 router = APIRouter(prefix="/searches", tags=["searches"])

@@ -12,16 +12,16 @@ from starlette.concurrency import run_in_threadpool
 from search_spaces.shipped import shipped_spaces
 from trainable.backbones import BACKBONES
 from trainable.errors import nearest
-from tuner.service import proving
+from tuner.service.access.security import Reader, Submitter
 from tuner.service.api.answers import BackboneAnswer, Page, SpaceAnswer, SpaceTextAnswer
 from tuner.service.api.common import Proving, Shared
 from tuner.service.database.rows import DataSetRow
 from tuner.service.errors import NotFoundError
 from tuner.service.problems import refusals
 from tuner.service.searches import require_known
-from tuner.service.security import Reader, Submitter
 from tuner.service.services import Services
-from tuner.service.submission import Submission
+from tuner.service.submissions import proving
+from tuner.service.submissions.submission import Submission
 
 router = APIRouter(tags=["spaces"])
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from trainable.errors import UserError
+from tuner.service.access.protection import REPORT_POLICY
+from tuner.service.access.security import Reader
 from tuner.service.api.answers import CurveAnswer, Page, PointAnswer, TrialAnswer, from_cursor, to_cursor
 from tuner.service.api.common import Cursor, Limit, SearchName, Shared, TrialId, reading_of
 from tuner.service.errors import NotFoundError
 from tuner.service.problems import refusals
-from tuner.service.protection import REPORT_POLICY
-from tuner.service.reading import Reading, TableFormat
-from tuner.service.security import Reader
+from tuner.service.watching.reading import Reading, TableFormat
 
 router = APIRouter(prefix="/searches/{name}", tags=["trials"])
 

@@ -9,7 +9,7 @@ from tuner.evidence.gathering import Evidence
 from tuner.records import SearchRecord
 from tuner.report.page.rows import Table
 from tuner.service.page.views.search import full_table
-from tuner.service.reading import Reading
+from tuner.service.watching.reading import Reading
 
 _Stamp = tuple[int, str, int]
 """number of the last event, status, and which evidence"""

@@ -10,12 +10,12 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from tuner.service.access.security import caller_or_none
 from tuner.service.errors import ForbiddenError, TooManyError
 from tuner.service.page.rendering import render
 from tuner.service.page.routes.asking import viewer_of
 from tuner.service.page.texts import ENGLISH
 from tuner.service.page.views.known import Viewer
-from tuner.service.security import caller_or_none
 
 
 def problem_page(status: int, lines: Sequence[str] = (), viewer: Viewer | None = None) -> str:

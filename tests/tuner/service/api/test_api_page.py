@@ -14,7 +14,8 @@ from commands_here import run_here
 from small_searches import write_class_folders
 from small_service import SmallService
 
-from tuner.service import inspections, proving
+from tuner.service.data import inspections
+from tuner.service.submissions import proving
 
 PAGE = (Path(__file__).parents[4] / "docs" / "api.md").read_text(encoding="utf-8")
 

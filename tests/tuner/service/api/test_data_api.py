@@ -14,7 +14,7 @@ from service_rows import NOON
 from small_searches import write_class_folders, write_labels_csv
 from small_service import SmallService, small_service
 
-from tuner.service import inspections
+from tuner.service.data import inspections
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import DataSetRow
 from tuner.service.ids import new_id

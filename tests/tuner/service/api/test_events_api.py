@@ -9,10 +9,10 @@ from service_rows import NOON
 from small_service import SmallService
 from sqlalchemy import select
 
-from tuner.service.accounts import list_tokens, revoke_token
+from tuner.service.access.accounts import list_tokens, revoke_token
 from tuner.service.api import events
 from tuner.service.database.rows import SearchRow
-from tuner.service.logs import log_of
+from tuner.service.watching.logs import log_of
 
 
 def told_of(text: str) -> list[dict[str, object]]:

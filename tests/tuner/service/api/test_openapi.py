@@ -14,12 +14,12 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from small_service import SmallService, small_service
 
-from tuner.service import proving
+from tuner.service.access.rates import Rate
 from tuner.service.api import answers
-from tuner.service.broadcasting import Broadcaster
+from tuner.service.data.inspections import Inspections
 from tuner.service.database.connection import Database
-from tuner.service.inspections import Inspections
-from tuner.service.rates import Rate
+from tuner.service.submissions import proving
+from tuner.service.watching.broadcasting import Broadcaster
 
 FEW, MANY = 4, 150
 """of each kind, for each operation"""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from service_rows import NOON
 
-from tuner.service.accounts import Caller, find_or_add_user
+from tuner.service.access.accounts import Caller, find_or_add_user
 from tuner.service.commands import Commands
 from tuner.service.database.connection import Database, open_database
 from tuner.service.database.rows import DataSetRow
 from tuner.service.ids import new_id
 from tuner.service.services import Health, QueuedSearch, Services, open_services
 from tuner.service.settings import ServiceSettings
-from tuner.service.submission import Submission
+from tuner.service.submissions.submission import Submission
 from tuner.service.submitting import submit_proved
 
 TIMES = 8

@@ -21,7 +21,7 @@ from tuner.service.page.views.board import ROWS, Wanted
 from tuner.service.page.views.data import data_set
 from tuner.service.page.views.known import Known, SearchList, Viewer
 from tuner.service.page.views.search import SearchPage, full_table, search_page
-from tuner.service.reading import Progress
+from tuner.service.watching.reading import Progress
 from tuner.store import Store
 
 ADA = Viewer("ada", may_submit=True, is_logged_in=True)

@@ -14,7 +14,7 @@ from service_rows import NOON
 from small_service import SmallService, small_service
 from sqlalchemy import delete, select
 
-from tuner.service.accounts import find_or_add_user
+from tuner.service.access.accounts import find_or_add_user
 from tuner.service.database.connection import Database
 from tuner.service.database.rows import DataSetRow, SearchRow
 from tuner.service.services import Health, QueuedSearch

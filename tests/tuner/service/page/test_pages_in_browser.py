@@ -23,14 +23,14 @@ from sqlalchemy import select
 
 from tuner.evidence.gathering import gather
 from tuner.report.leaderboard import to_markdown
-from tuner.service import proving
-from tuner.service.accounts import LOCAL_USER, create_token, find_or_add_user
+from tuner.service.access.accounts import LOCAL_USER, create_token, find_or_add_user
 from tuner.service.api.app import make_app
 from tuner.service.database.connection import Database, open_database
 from tuner.service.database.rows import DataSetRow, SearchRow, State, TokenRow
 from tuner.service.ids import new_id
 from tuner.service.services import Health, Services, open_services
 from tuner.service.settings import ServiceSettings
+from tuner.service.submissions import proving
 from tuner.store import Store
 
 SKIPPED_LEVELS = """all => all.filter((one, at) => at && Number(one.tagName[1]) > Number(all[at - 1].tagName[1]) + 1)

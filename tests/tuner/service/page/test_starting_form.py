@@ -16,7 +16,7 @@ from tuner.service.page.views.starting import (
     submission_of,
     told_space,
 )
-from tuner.service.submission import Submission
+from tuner.service.submissions.submission import Submission
 
 
 def refused(**typed: str) -> Form:

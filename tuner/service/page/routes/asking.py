@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from tuner.service.accounts import Caller
+from tuner.service.access.accounts import Caller
+from tuner.service.access.security import caller_or_none
 from tuner.service.errors import ForbiddenError, UnknownCallerError
 from tuner.service.page.rendering import render
 from tuner.service.page.views.known import Viewer
-from tuner.service.security import caller_or_none
 from tuner.service.services import Services
 
 

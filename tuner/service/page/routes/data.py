@@ -13,16 +13,16 @@ from starlette.responses import Response
 
 from trainable.errors import UserError
 from tuner.config import DataReading
-from tuner.service import data_sets
-from tuner.service.accounts import Caller
+from tuner.service.access.accounts import Caller
+from tuner.service.data import data_sets
+from tuner.service.data.listing import read_listing
 from tuner.service.database.rows import DataSetRow
 from tuner.service.errors import ConflictError, ForbiddenError
-from tuner.service.listing import read_listing
 from tuner.service.page.routes.asking import Asked, Looking, Submitting, Typed, go_to, is_part, page
 from tuner.service.page.views.data import DataSet, Picture, data_set
 from tuner.service.page.views.starting import Form
 from tuner.service.services import Services
-from tuner.service.submission import NAME, NAME_RULE
+from tuner.service.submissions.submission import NAME, NAME_RULE
 
 ROUTER = APIRouter()
 _ON_A_PAGE = 200

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from tuner.service.access.security import caller_or_none, gate_of, require_own_page
 from tuner.service.page.routes.asking import Typed, go_to, page
 from tuner.service.page.sessions import Sessions
-from tuner.service.security import caller_or_none, gate_of, require_own_page
 
 ROUTER = APIRouter()
 

@@ -18,8 +18,6 @@ from tuner.records import SearchRecord
 from tuner.report.page.content import without_title
 from tuner.service import searches
 from tuner.service.database.rows import SearchRow
-from tuner.service.findings import message_of
-from tuner.service.logs import log_of, read_end
 from tuner.service.page.found import known_search
 from tuner.service.page.keeping import Tables
 from tuner.service.page.routes.asking import Asked, Looking, Submitting, Typed, go_to, page
@@ -28,7 +26,9 @@ from tuner.service.page.views.curves import curves_data
 from tuner.service.page.views.known import Known
 from tuner.service.page.views.search import SearchPage, full_table, search_page
 from tuner.service.services import Services
-from tuner.service.submission import Extend, GoOn
+from tuner.service.submissions.findings import message_of
+from tuner.service.submissions.submission import Extend, GoOn
+from tuner.service.watching.logs import log_of, read_end
 
 ROUTER = APIRouter()
 _TABLES = Tables()

@@ -12,8 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from trainable.errors import UserError
-from tuner.service import proving
-from tuner.service.accounts import Caller
+from tuner.service.access.accounts import Caller
 from tuner.service.database.rows import DataSetRow
 from tuner.service.errors import ConflictError, TooManyError
 from tuner.service.page.routes.asking import Asked, Submitting, Typed, go_to, page
@@ -31,7 +30,8 @@ from tuner.service.page.views.starting import (
 )
 from tuner.service.searches import require_known
 from tuner.service.services import Services
-from tuner.service.submission import Submission
+from tuner.service.submissions import proving
+from tuner.service.submissions.submission import Submission
 from tuner.service.submitting import submit_proved
 
 ROUTER = APIRouter()

@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import urlencode
 
 from tuner.service.database.rows import State
-from tuner.service.reading import Progress
+from tuner.service.watching.reading import Progress
 
 Verb = Literal["stop", "resume", "accept", "extend", "delete", "restore"]
 

@@ -14,7 +14,7 @@ from search_spaces.axes import axis_as_written
 from search_spaces.shipped import shipped_spaces
 from search_spaces.space import Space, load_space
 from tuner.report.comparison_formats import axis_text
-from tuner.service.findings import message_of
+from tuner.service.submissions.findings import message_of
 
 OWN_SPACE = "own"
 """the choice of a space that is typed in; no shipped one is called so"""

@@ -1,0 +1,1 @@
+"""Data sets of a server: unpacked, inspected and shown."""

@@ -1,0 +1,1 @@
+"""What searches tell, followed as it is written, and handed on to whoever watches."""
