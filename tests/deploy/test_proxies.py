@@ -95,7 +95,7 @@ def caddy(folder: Path, server: int, http: int, https: int) -> tuple[list[str], 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SmallServer]:
-    with tempfile.TemporaryDirectory(prefix="prx", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="prx", dir="/tmp", ignore_cleanup_errors=True) as folder:
         server = SmallServer(Path(folder))
         server.start()
         server.register_data()
@@ -133,7 +133,11 @@ def proxied(request: pytest.FixtureRequest, server: SmallServer, token: str) -> 
             yield found
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:  # Caddy waits for streams that have not ended
+                process.kill()
+                process.wait()
 
 
 def wait_until_ready(proxied: Proxied, process: subprocess.Popen[bytes], folder: Path) -> None:

@@ -26,7 +26,7 @@ TRIALS, EPOCHS = 3, 12
 @pytest.fixture
 def servers() -> Iterator[tuple[SmallServer, SmallServer]]:
     """The one that is copied, and the one that the copy is for."""
-    with tempfile.TemporaryDirectory(prefix="bk", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="bk", dir="/tmp", ignore_cleanup_errors=True) as folder:
         both = SmallServer(Path(folder) / "one"), SmallServer(Path(folder) / "two")
         for server in both:
             server.folder.mkdir()
