@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
+from own_ray import own_ray
 from small_trials import small_config
 
 from tuner.config import Resources
@@ -86,16 +86,12 @@ def test_trials_share_gpus_once_one_is_measured_and_get_one_alone_when_that_was_
     numbered = enumerate(f"t{number:04}" for number in range(1, AT_ONCE + 3))
     proposals = [Proposal(trial, small_config(), assignment, {"number": number}) for number, trial in numbered]
     driver = Driver(store, ListedTrials(proposals), NoHalving(), allowance=Allowance(), weights_sha256={})
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray turns tokens on for whatever comes after this test
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
-    ray.init("local", num_cpus=AT_ONCE, num_gpus=2, include_dashboard=False, logging_level=logging.ERROR)
-    try:
+    with own_ray(num_cpus=AT_ONCE, num_gpus=2):
         gate = ray.remote(num_cpus=0)(_Gate).options(name="gate").remote()
         with store.lock():
             run_phases([driver], Slots(Resources()), store.ray / "trials", Interruption(), gated_actor())
         shares = ray.get(gate.seen.remote())
-    finally:
-        ray.shutdown()
     assert {trial.status for trial in replay(store.events()).trials} == {"complete"}
     assert shares.pop("t0003") == [0.125, 1.0]
     assert shares.pop("t0001") == [1.0]

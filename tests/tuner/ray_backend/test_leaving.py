@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import ray
+from own_ray import own_ray
 from ray.tune.execution.tune_controller import TuneController
 from small_trials import small_config
 
@@ -65,19 +65,17 @@ def test_a_worker_in_a_long_epoch_is_gone_before_that_ends(tmp_path: Path, monke
         stopped.append(time.monotonic())
         interrupted.interrupt("stopped")
 
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray turns tokens on for whatever comes after this test
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
-    ray.init("local", num_cpus=1, include_dashboard=False, logging_level=logging.ERROR)
     stopping = threading.Thread(target=stop_once_it_trains)
-    stopping.start()
-    try:
-        with store.lock():
-            run_phases([driver], Slots(Resources()), store.ray / "trials", interrupted, slow_actor(begun))
-        seconds = time.monotonic() - stopped[0]
-        left = [actor for actor in ray._private.state.actors().values() if actor["State"] != "DEAD"]
-    finally:
-        stopping.join()
-        ray.shutdown()
+    with own_ray(num_cpus=1):
+        stopping.start()
+        try:
+            with store.lock():
+                run_phases([driver], Slots(Resources()), store.ray / "trials", interrupted, slow_actor(begun))
+            seconds = time.monotonic() - stopped[0]
+            left = [actor for actor in ray._private.state.actors().values() if actor["State"] != "DEAD"]
+        finally:
+            stopping.join()
     assert left == []
     assert seconds < EPOCH_SECONDS / 2
     assert [trial.status for trial in replay(store.events()).trials] == ["paused"]
