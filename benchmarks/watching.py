@@ -58,12 +58,13 @@ async def watch(target: Target, last: asyncio.Future[int], cut_seconds: float, l
     """Listen until the event of the last number, which is known when all have been written.
 
     Args:
-        cut_seconds: how long a connection lasts on average; their lengths are drawn by lot
+        cut_seconds: how long a connection lasts on average; their lengths are drawn by lot, and bounded, since one
+            that has been told everything waits for its end
     """
     watched = Watched()
     while not last.done() or (watched.seqs[-1] if watched.seqs else 0) < last.result():
         try:
-            async with asyncio.timeout(lots.expovariate(1 / cut_seconds)):
+            async with asyncio.timeout(min(lots.expovariate(1 / cut_seconds), 4 * cut_seconds)):
                 await _listen(target, watched)
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             await asyncio.sleep(0.01)
