@@ -102,6 +102,27 @@ def test_rows_are_found_by_words_and_by_status(opened: Opened) -> None:
     assert trials(opened) == ["t0002", "t0004"]
 
 
+def test_a_line_that_leaves_the_frame_is_cut_off_there(browser: Any, tmp_path: Path) -> None:
+    told, file = ToldSearch(tmp_path), tmp_path / "report.html"
+    told.log_trial(6, (-20.0, 0.6), "complete")
+    file.write_text(told.html(), encoding="utf-8")
+    with opened_window(browser) as found:
+        found.page.goto(file.as_uri())
+        seen_at = """at => {
+            const line = document.querySelector('#learning .strokes g[data-trial="t0006"] path');
+            window.scrollBy(0, line.getBoundingClientRect().top - 50);
+            const [box, frame] = [line, line.closest(".frame")].map(one => one.getBoundingClientRect());
+            const middle = at === "inside" ? frame.top + frame.height / 2 : frame.bottom + 40;
+            return [...Array(20).keys()].some((step) => {  // between dashes there is nothing
+                const y = middle + step;
+                const x = box.left + box.width * (box.bottom - y) / box.height;
+                return document.elementsFromPoint(x, y).includes(line);
+            });
+        }"""
+        assert found.page.evaluate(seen_at, "inside")
+        assert not found.page.evaluate(seen_at, "outside")
+
+
 def test_a_trial_is_highlighted_in_all_of_the_page(opened: Opened) -> None:
     page = opened.page
 
