@@ -82,6 +82,7 @@ def unpack(archive: Path, folder: Path, limits: UnpackLimits = UnpackLimits()) -
                 content = _content(opened, member)
                 written += _write(content, folder.joinpath(*parts), member, limits, allowed_bytes - written)
                 files += 1
+    # zipfile has a RuntimeError for what is encrypted, NotImplementedError for other ways to compress
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"archive: is broken or of a kind that is not read ({error}); pack it anew") from None
     if not files:
